@@ -1,0 +1,66 @@
+# Two commands need nothing but git, make and Python >= 3.11: `make demo` and `make test`.
+# Each first creates the environment in .venv, once, and again when the pins change.
+
+PYTHON ?= python3
+CORES ?= all
+# The library's results come from this release; raise it by hand, then `make lock`.
+TORCH := 2.13.0
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock schema bench clean
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+# Written last, so that an installation that fails half-way is taken up again.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "rdpipe needs Python 3.11 or newer, but '$(PYTHON)' is not: name one, as in" \
+			"'make PYTHON=python3.12 …'." >&2; exit 1; }
+	@echo "Installing the pinned environment into .venv (once; a few minutes)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --requirement requirements.lock
+	$(BIN)/pip install --no-deps --editable .
+	@touch $@
+
+demo: $(INSTALLED) ## Run a small study from data to figures (minutes)
+	$(BIN)/snakemake --configfile config/demo.yaml --cores $(CORES)
+	@echo "The figures are here:" && ls results/figures/fig?.*
+
+test: $(INSTALLED) ## Run all tests
+	$(BIN)/pytest -n 2
+
+lint: $(INSTALLED) ## Check style, types and the workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: $(INSTALLED) ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+# pip freeze knows the local builds (+cpu) and CUDA libraries of this machine; the lock does not.
+lock: ## Resolve requirements.lock anew from pyproject.toml
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && set -e; \
+	$(PYTHON) -m venv $$fresh; \
+	$$fresh/bin/pip install --editable '.[dev,slurm,test]' torch==$(TORCH); \
+	$$fresh/bin/pip freeze --all --exclude pip --exclude-editable > $$fresh/frozen; \
+	{ sed -n '/^#/p' requirements.lock; \
+	  grep -vE '^(cuda|nvidia|triton)' $$fresh/frozen | sed 's/+.*//'; } > $$fresh/lock; \
+	cp $$fresh/lock requirements.lock
+
+schema: $(INSTALLED) ## Write the config's JSON schema from rdpipe.study
+	$(BIN)/rdpipe schema > workflow/schemas/config.schema.json
+
+bench: $(INSTALLED) ## Run every benchmark
+	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script; done
+
+clean: ## Remove the environment and all caches, but no results
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist src/*.egg-info
+	find benchmarks src tests workflow -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,46 @@
+"""The lock file, the conda environment and pyproject.toml name the same packages."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
+EXTRAS = [
+    Requirement(line) for group in PROJECT["optional-dependencies"].values() for line in group
+]
+
+
+def pins(lines: list[str]) -> dict[str, Version]:
+    """Name and version of each "name==version"; any other line is an error."""
+    names, versions = zip(*(line.split("==") for line in lines), strict=True)
+    return dict(zip(map(canonicalize_name, names), map(Version, versions), strict=True))
+
+
+def lock() -> dict[str, Version]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return pins([line for line in lines if not line.startswith("#")])
+
+
+@pytest.mark.parametrize("requirement", RUNTIME + EXTRAS, ids=lambda each: each.name)
+def test_the_lock_pins_a_version_that_pyproject_admits(requirement: Requirement) -> None:
+    version = lock()[canonicalize_name(requirement.name)]
+    assert version in requirement.specifier, "run `make lock`"
+
+
+def test_the_lock_names_no_local_builds() -> None:
+    assert [name for name, version in lock().items() if version.local] == []
+
+
+def test_the_conda_environment_holds_the_runtime_pins_of_the_lock() -> None:
+    environment = yaml.safe_load((ROOT / "envs" / "rdpipe.yaml").read_text())
+    (packages,) = (each["pip"] for each in environment["dependencies"] if isinstance(each, dict))
+    names = {canonicalize_name(requirement.name) for requirement in RUNTIME}
+    expected = {name: version for name, version in lock().items() if name in names}
+    assert pins(packages) == expected, "copy the pins of requirements.lock into envs/rdpipe.yaml"
