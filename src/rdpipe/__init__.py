@@ -1,0 +1,1 @@
+"""rdpipe: rate-distortion studies of β-VAEs under controlled generalisation problems."""

@@ -1,0 +1,5 @@
+"""The one exception that is meant for users' eyes."""
+
+
+class RdpipeError(Exception):
+    """A fault the user can mend, in one sentence: what is wrong, where, and what to do."""
