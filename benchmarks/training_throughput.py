@@ -1,0 +1,212 @@
+"""Training throughput: this engine against a plain PyTorch loop and the matrix-product peak.
+
+    python benchmarks/training_throughput.py [--device cuda] [--runs 1 4 12] [--json FILE]
+
+Needs torch, numpy and safetensors only. The contenders take turns, and medians over the rounds are
+reported, so that a machine shared with others treats all of them alike. They share one process, so
+the plain loop also profits from the engine's setting of the memory allocator.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+from rdpipe import training
+
+SHAPE, PIXELS, WIDTH, LATENT, BATCH = (32, 32, 3), 3072, 512, 10, 128
+EXAMPLES = 8192
+
+
+def architecture(layers: int) -> dict[str, Any]:
+    """The paper's MLP with `layers` hidden layers."""
+    return {"kind": "mlp", "layers": layers, "width": WIDTH, "latent": LATENT}
+
+
+class PlainVAE(nn.Module):
+    """The model as one would write it for a single run."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+
+        def hidden(inputs: int) -> list[nn.Module]:
+            sizes = [inputs] + layers * [WIDTH]
+            return [m for i in range(layers) for m in (nn.Linear(sizes[i], WIDTH), nn.ReLU())]
+
+        self.encoder = nn.Sequential(*hidden(PIXELS), nn.Linear(WIDTH, 2 * LATENT))
+        self.decoder = nn.Sequential(*hidden(LATENT), nn.Linear(WIDTH, PIXELS))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, mean and log-variance."""
+        mean, log_variance = self.encoder(x).chunk(2, dim=1)
+        z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+        return self.decoder(z), mean, log_variance
+
+
+def plain_loop(images: np.ndarray, layers: int, device: torch.device) -> Callable[[int], None]:
+    """The loop of a tutorial: DataLoader, unfused Adam, one run."""
+    dataset = TensorDataset(torch.from_numpy(images).flatten(1).float() / 255)
+    loader = DataLoader(dataset, batch_size=BATCH, shuffle=True, drop_last=True)
+    model = PlainVAE(layers).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def endless() -> Iterator[Tensor]:
+        while True:
+            yield from (x for (x,) in loader)
+
+    batches = endless()
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            x = next(batches).to(device)
+            logits, mean, log_variance = model(x)
+            distortion = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / BATCH
+            kl = -0.5 * torch.sum(1 + log_variance - mean**2 - log_variance.exp()) / BATCH
+            optimizer.zero_grad()
+            (distortion + kl).backward()
+            optimizer.step()
+
+    return advance
+
+
+def engine(
+    images: np.ndarray, layers: int, runs: int, precision: str, device: torch.device
+) -> Callable[[int], None]:
+    """The engine of this project with `runs` values of β and one seed."""
+    call = {
+        "arch": architecture(layers),
+        "image_shape": SHAPE,
+        "precision": precision,
+        "learning_rate": 1e-3,
+    }
+    pack = training.new_pack([training.Run(1.0, 0)] * runs, call, device)
+    beta = torch.linspace(0.1, 1, runs, dtype=pack.parameters["mean.bias"].dtype, device=device)
+    pixels = torch.from_numpy(images).flatten(1).to(device)
+    feed = training.batches(pixels, [0] * runs, BATCH, LATENT, beta.dtype)
+
+    def advance(steps: int) -> None:
+        training.advance(pack, feed, beta, steps)
+
+    return advance
+
+
+def matrix_products(precision: str, device: torch.device) -> tuple[Callable[[int], None], float]:
+    """Square products, the machine's peak at this precision, and their GFLOP a step."""
+    n = 2048 if device.type == "cpu" else 8192
+    a, b = torch.rand(2, n, n, dtype=getattr(torch, precision), device=device)
+    out = torch.empty_like(a)
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            torch.mm(a, b, out=out)
+
+    return advance, 2 * n**3 / 1e9
+
+
+def gflop(layers: int) -> float:
+    """GFLOP of the matrix products of one model-step.
+
+    Forward, gradient of the weights, gradient of the inputs; the images need no gradient.
+    """
+    first = PIXELS * WIDTH
+    weights = 2 * first + 2 * (layers - 1) * WIDTH**2 + 3 * WIDTH * LATENT
+    return 2 * BATCH * (3 * weights - first) / 1e9
+
+
+def speed(advance: Callable[[int], None], seconds: float, device: torch.device) -> float:
+    """Steps a second, over about `seconds`."""
+
+    def timed(steps: int) -> float:
+        start = time.perf_counter()
+        advance(steps)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - start
+
+    steps = max(1, round(seconds / timed(2) * 2))
+    return steps / timed(steps)
+
+
+def measure(layers: int, options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
+    """One row a contender."""
+    images = np.random.default_rng(0).integers(0, 256, (EXAMPLES, *SHAPE), dtype=np.uint8)
+    products, product_gflop = matrix_products(options.precision, device)
+    contenders = {
+        ("peak", 1): products,
+        ("plain loop", 1): plain_loop(images, layers, device),
+    } | {
+        ("rdpipe", runs): engine(images, layers, runs, options.precision, device)
+        for runs in options.runs
+    }
+    speeds: dict[tuple[str, int], list[float]] = {key: [] for key in contenders}
+    for advance in contenders.values():
+        advance(3)
+    for _ in range(options.rounds):
+        for key, advance in contenders.items():
+            speeds[key].append(key[1] * speed(advance, options.seconds, device))
+    # quotients within a round, whose contenders met the same machine
+    peak = np.array(speeds.pop(("peak", 1))) * product_gflop
+    plain = np.array(speeds["plain loop", 1])
+    return [
+        {
+            "arch": f"mlp-{layers}",
+            "method": method,
+            "runs": runs,
+            "precision": "float32" if method == "plain loop" else options.precision,
+            "device": device.type,
+            "model_steps_per_second": statistics.median(values),
+            "ratio_to_plain": float(np.median(values / plain)),
+            "share_of_peak": float(np.median(np.array(values) * gflop(layers) / peak)),
+            "peak_gflops": float(np.median(peak)),
+        }
+        for (method, runs), values in speeds.items()
+    ]
+
+
+def main() -> None:
+    """Measure, print a table and, if asked, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="float32", choices=["float32", "float64"])
+    parser.add_argument("--layers", type=int, nargs="+", default=[1, 3])
+    parser.add_argument("--runs", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a contender in a round")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
+    print(f"torch {torch.__version__}, {options.threads} threads, {device} {name}\n")
+    header = ("arch", "method", "R", "precision", "model-steps/s", "ratio", "of peak")
+    layout = "{:6} {:11} {:>3} {:9} {:>13} {:>7} {:>8}"
+    print(layout.format(*header))
+    rows = []
+    for layers in options.layers:
+        for row in measure(layers, options, device):
+            rows.append(row)
+            cells = [row[key] for key in ("arch", "method", "runs", "precision")]
+            cells.append(f"{row['model_steps_per_second']:.1f}")
+            cells.append(f"{row['ratio_to_plain']:.2f}")
+            cells.append(f"{row['share_of_peak']:.0%}")
+            print(layout.format(*cells), flush=True)
+    if options.json:
+        machine = {"torch": torch.__version__, "threads": options.threads, "device": name}
+        options.json.write_text(json.dumps(machine | {"rows": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
