@@ -1,0 +1,147 @@
+"""Tables of an experiment: every run is a row, every summary is over the seeds that finished."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rdpipe import tables
+from rdpipe.errors import RdpipeError
+from rdpipe.evaluation import METRICS
+from rdpipe.files import read_npz, read_parquet, write_npz, write_parquet
+
+
+def write_run(folder, run, distortion, status="finished", k=2):
+    """The evaluation of one run: train distortion as given, test distortion one nat more."""
+    folder.mkdir(parents=True)
+    rows = pd.DataFrame({"part": ["train", "test"], "n": [16, 9], "status": [status] * 2})
+    values = {name: [math.nan, math.nan] for name in METRICS}
+    values |= {"distortion": [distortion, distortion + 1], "rate": [7.0, 8.0]}
+    write_parquet(folder / "metrics.parquet", rows.assign(**values))
+    images = np.full((k, 4, 4, 1), run["seed"], np.uint8)
+    write_npz(
+        folder / "reconstructions.npz",
+        test=np.arange(k),
+        input=images,
+        reconstruction=images,
+        neighbour=images,
+        distance=np.arange(float(k)),
+    )
+    return folder
+
+
+def a_run(seed, beta=0.1, split="dense"):
+    names = {"dataset": "tetrominoes", "split": split, "split_kind": "cv", "arch": "mlp-1"}
+    return names | {"beta": beta, "seed": seed}
+
+
+def build(tmp_path, runs, distortions, **options):
+    folders = [
+        write_run(tmp_path / str(i), run, distortion, **options)
+        for i, (run, distortion) in enumerate(zip(runs, distortions, strict=True))
+    ]
+    return write(tmp_path, runs, folders)
+
+
+def write(tmp_path, runs, folders):
+    tables.write_tables(
+        tmp_path,
+        runs=runs,
+        metrics=[folder / "metrics.parquet" for folder in folders],
+        reconstructions=[folder / "reconstructions.npz" for folder in folders],
+    )
+    return read_parquet(tmp_path / "rd.parquet"), read_parquet(tmp_path / "rd_summary.parquet")
+
+
+def test_every_run_has_a_row_for_train_and_one_for_test(tmp_path):
+    runs = [a_run(seed, beta) for beta in (0.1, 1.0) for seed in (0, 1, 2)]
+    rd, _ = build(tmp_path, runs, [10.0, 20, 30, 40, 50, 60])
+    assert list(rd.columns) == [*tables.AXES, "status", *METRICS]
+    assert len(rd) == 12
+    row = rd.query("beta == 1 and seed == 1 and part == 'test'").iloc[0]
+    assert (row["distortion"], row["rate"], row["n_train"], row["n_test"]) == (51, 8, 16, 9)
+
+
+def test_summary_is_mean_and_standard_deviation_over_seeds(tmp_path):
+    runs = [a_run(seed, beta) for seed in (0, 1, 2) for beta in (0.1, 1.0)]
+    _, summary = build(tmp_path, runs, [10.0, 1, 20, 1, 60, 1])
+    assert len(summary) == 4
+    row = summary.query("beta == 0.1 and part == 'train'").iloc[0]
+    assert (row["n"], row["n_diverged"]) == (3, 0)
+    assert row["distortion_mean"] == 30
+    assert row["distortion_std"] == pytest.approx(np.std([10, 20, 60], ddof=1))
+    assert math.isnan(row["mutual_information_mean"])
+    pairs = [f"{metric}_{value}" for metric in METRICS for value in ("mean", "std")]
+    assert list(summary.columns) == [*tables.GROUP, "n", "n_diverged", *pairs]
+
+
+def test_one_seed_has_a_mean_but_no_standard_deviation(tmp_path):
+    _, summary = build(tmp_path, [a_run(3)], [10.0])
+    assert list(summary["n"]) == [1, 1]
+    assert list(summary["distortion_mean"]) == [10, 11]
+    assert summary["distortion_std"].isna().all()
+
+
+def test_diverged_runs_are_counted_and_left_out_of_the_mean(tmp_path):
+    runs = [a_run(0), a_run(1), a_run(2), a_run(0, beta=5.0)]
+    status = ["finished", "diverged", "finished", "diverged"]
+    distortion = [10.0, math.nan, 14.0, math.nan]
+    folders = [
+        write_run(tmp_path / str(i), runs[i], distortion[i], status=status[i]) for i in range(4)
+    ]
+    rd, summary = write(tmp_path, runs, folders)
+    assert list(rd["status"][::2]) == status
+    train = summary[summary["part"] == "train"].set_index("beta")
+    assert list(train["n"]) == [2, 0]
+    assert list(train["n_diverged"]) == [1, 1]
+    assert train["distortion_mean"][0.1] == 12
+    assert math.isnan(train["distortion_mean"][5.0])
+
+
+def test_nan_of_a_finished_run_is_not_passed_over(tmp_path):
+    _, summary = build(tmp_path, [a_run(0), a_run(1)], [10.0, math.nan])
+    assert list(summary["n"]) == [2, 2]
+    assert summary["distortion_mean"].isna().all()
+    assert summary["distortion_std"].isna().all()
+
+
+def test_an_infinite_metric_stays_infinite(tmp_path):
+    _, summary = build(tmp_path, [a_run(0), a_run(1)], [10.0, math.inf])
+    assert list(summary["distortion_mean"]) == [math.inf, math.inf]
+
+
+def test_csv_twins_hold_the_same_tables(tmp_path):
+    runs = [a_run(seed, beta) for beta in (0.001, 1 / 3) for seed in (0, 1)]
+    for name, table in zip(("rd", "rd_summary"), build(tmp_path, runs, [1, 2, 3, 4]), strict=True):
+        pd.testing.assert_frame_equal(
+            pd.read_csv(tmp_path / f"{name}.csv"), table, check_dtype=False, rtol=1e-8
+        )
+
+
+def test_reconstructions_are_those_of_the_smallest_seed(tmp_path):
+    runs = [a_run(seed, split=split) for split in ("dense", "sparse") for seed in (4, 2)]
+    build(tmp_path, runs, [1, 2, 3, 4])
+    pictures = read_npz(tmp_path / "reconstructions.npz")
+    assert list(pictures["split"]) == ["dense", "sparse"]
+    assert list(pictures["arch"]) == ["mlp-1", "mlp-1"]
+    assert list(pictures["beta"]) == [0.1, 0.1]
+    for name in ("input", "reconstruction", "neighbour"):
+        assert pictures[name].shape == (2, 2, 4, 4, 1)
+        assert (pictures[name] == 2).all()
+    assert pictures["distance"].shape == (2, 2)
+
+
+def test_reconstructions_of_different_sizes_are_refused(tmp_path):
+    runs = [a_run(0), a_run(0, split="sparse")]
+    folders = [write_run(tmp_path / str(k), runs[k - 1], 1.0, k=k) for k in (1, 2)]
+    with pytest.raises(RdpipeError, match="number or size of images"):
+        write(tmp_path, runs, folders)
+
+
+def test_metrics_without_both_parts_are_refused(tmp_path):
+    folder = write_run(tmp_path / "0", a_run(0), 1.0)
+    rows = read_parquet(folder / "metrics.parquet")
+    write_parquet(folder / "metrics.parquet", rows[:1])
+    with pytest.raises(RdpipeError, match="one train row, then one test row"):
+        write(tmp_path, [a_run(0)], [folder])
