@@ -1,0 +1,88 @@
+"""The `rdpipe` command: what one may ask of a study beside running it."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from rdpipe.errors import RdpipeError
+from rdpipe.plan import Plan
+from rdpipe.store import Store
+from rdpipe.study import Study, read_study
+
+app = typer.Typer(
+    help="Ask about a study of rdpipe; `snakemake` runs it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+Configs = Annotated[
+    list[Path] | None, typer.Argument(help="Overlays on config.yaml, in order.", exists=True)
+]
+
+
+@app.command()
+def check(overlays: Configs = None) -> None:
+    """Check a configuration and show what the study comprises."""
+    study = _study(overlays or [])
+    plan = Plan(study)
+    table = Table("target", "splits", "archs", "runs", "address", title="What each target needs")
+    for name in plan.targets:
+        experiment = study.figures[name].experiment if name in study.figures else name
+        splits, archs = "", ""
+        runs = 0
+        if experiment:
+            splits = ", ".join(study.experiments[experiment].splits)
+            archs = ", ".join(study.experiments[experiment].archs)
+            runs = len(plan.tables[experiment].settings["runs"])
+        node = plan.figures.get(name) or plan.tables[name]
+        table.add_row(name, splits, archs, f"{runs:,}", node.address)
+    console.print(table)
+    total = len(plan.training) * len(study.betas) * len(study.seeds)
+    console.print(
+        f"{total:,} different runs of {study.training.iterations:,} iterations: "
+        f"{len(study.betas)} betas × {len(study.seeds)} seeds × {len(plan.training)} "
+        "pairs of split and architecture."
+    )
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the configuration."""
+    print(json.dumps(Study.model_json_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def verify(overlays: Configs = None) -> None:
+    """Read every object of the store, and set aside those that are damaged."""
+    store = Store(Path(_study(overlays or []).store))
+    keys = [folder.name for folder in sorted(store.root.glob("objects/*/*"))]
+    damaged = [key for key in keys if store.find(key) is None]
+    for key in damaged:
+        console.print(f"{key} was damaged and is set aside.")
+    console.print(f"{len(keys) - len(damaged):,} objects are whole, {len(damaged):,} were damaged.")
+    raise typer.Exit(code=1 if damaged else 0)
+
+
+def _study(overlays: list[Path]) -> Study:
+    """The study of config.yaml and overlays, merged as Snakemake merges them."""
+    config: dict[str, Any] = {}
+    try:
+        for path in [Path("config.yaml"), *overlays]:
+            _merge(config, yaml.safe_load(path.read_text("utf-8")))
+        return read_study(config)
+    except (OSError, yaml.YAMLError, RdpipeError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(code=1) from None
+
+
+def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> None:
+    for key, value in overlay.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value

@@ -1,0 +1,258 @@
+"""The plan: where each result of a study lies, and what the job that makes it must be told.
+
+Each result is a node, with an address that is known before anything has run: the name it has in
+the study and a digest of the settings, the code and the addresses it rests on. So a changed
+setting or a changed line of code is a new path, and what exists is current.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from rdpipe.digests import identity
+from rdpipe.fingerprint import fingerprint
+from rdpipe.study import CV, Study
+
+RESULTS = "results"
+STAGES = ("datasets", "splits", "neighbours", "training", "evaluation", "tables", "figures")
+RUN_STAGES = ("training", "evaluation")  # whose nodes have one result for each β and seed
+KINDS = ("pdf", "png", "csv")  # of a figure's files
+TABLES = ("rd.parquet", "rd.csv", "rd_summary.parquet", "rd_summary.csv")
+Run = Mapping[str, Any]  # {"beta": float, "seed": int}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One result of a stage; for training and evaluation, those of all betas and seeds.
+
+    Attributes
+    ----------
+    name
+        The name in the study; of runs, `split/arch`.
+    module
+        The module that computes it.
+    settings
+        What the module is told, and the store key covers.
+    reads
+        The nodes it is made from.
+    code
+        Code fingerprint of the module.
+    address
+        `name-digest`: the path of the result below the stage's folder.
+    """
+
+    stage: str
+    name: str
+    module: str
+    settings: Mapping[str, Any]
+    reads: Mapping[str, "Node"]
+    code: str = field(init=False)
+    address: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        code = _code(self.module)
+        inputs = {key: node.digest for key, node in self.reads.items()}
+        path_digest = identity(self.stage, self.settings, code, inputs)[:10]
+        object.__setattr__(self, "code", code)
+        object.__setattr__(self, "address", f"{self.name}-{path_digest}")
+
+    @property
+    def digest(self) -> str:
+        """The path digest: ten hex digits."""
+        return self.address.rpartition("-")[2]
+
+    def file(self, name: str) -> str:
+        """Path of a file of this result."""
+        return f"{RESULTS}/{self.stage}/{self.address}/{name}"
+
+    def files(self, name: str, runs: Iterable[Run]) -> list[str]:
+        """Paths of one file of each run."""
+        return [self.file(f"beta-{run['beta']:g}/seed-{run['seed']}/{name}") for run in runs]
+
+    def spec(self, runs: Sequence[Run] = ({},)) -> dict[str, Any]:
+        """What a job needs to know beside its paths, in builtins; `runs` are those it makes."""
+        return {
+            "stage": self.stage,
+            "name": self.name,
+            "module": self.module,
+            "code": self.code,
+            "settings": dict(self.settings),
+            "runs": [dict(run) for run in runs],
+        }
+
+
+class Plan:
+    """All nodes of a study, by stage and name; those of runs are named `split/arch`."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.datasets = {name: self._dataset(name) for name in study.datasets}
+        self.splits = {name: self._split(name) for name in study.splits}
+        self.neighbours = {name: self._neighbours(name) for name in study.splits}
+        pairs = dict.fromkeys(pair for name in study.experiments for pair in self._pairs(name))
+        self.training = {"/".join(pair): self._training(*pair) for pair in pairs}
+        self.evaluation = {"/".join(pair): self._evaluation(*pair) for pair in pairs}
+        self.tables = {name: self._table(name) for name in study.experiments}
+        self.figures = {name: self._figure(name) for name in study.figures}
+
+    def addresses(self, stage: str) -> list[str]:
+        """The current addresses of a stage."""
+        return [node.address for node in getattr(self, stage).values()]
+
+    def node(self, stage: str, address: str) -> Node:
+        """The node of a current address."""
+        node: Node = getattr(self, stage)[address.rpartition("-")[0]]
+        return node
+
+    def runs(self, pack: Sequence[str], axes: Mapping[str, str]) -> list[Run]:
+        """The runs of one job: all values of the packed axes, the given value of the others."""
+        betas, seeds = (
+            [value for value in every if axis in pack or f"{value:g}" == axes[axis]]
+            for axis, every in (("beta", self.study.betas), ("seed", self.study.seeds))
+        )
+        return [{"beta": beta, "seed": seed} for beta, seed in itertools.product(betas, seeds)]
+
+    def table_inputs(self, table: Node, file: str) -> list[str]:
+        """One file of every evaluated run of a table, in the order of its setting `runs`."""
+        grouped = itertools.groupby(
+            table.settings["runs"], key=lambda row: f"{row['split']}/{row['arch']}"
+        )
+        return [path for pair, rows in grouped for path in self.evaluation[pair].files(file, rows)]
+
+    def figure_inputs(self, figure: Node) -> dict[str, str]:
+        """The files a figure is drawn from, by the names its module knows."""
+        files = {
+            "dataset": {"images": "images.npz", "factors": "factors.parquet"},
+            "table": {
+                "runs": "rd.parquet",
+                "summary": "rd_summary.parquet",
+                "reconstructions": "reconstructions.npz",
+            },
+        }
+        return {
+            name: node.file(file)
+            for source, node in figure.reads.items()
+            for name, file in files[source].items()
+        }
+
+    # A target is a name a person would type: a figure, an experiment, or both.
+
+    @property
+    def targets(self) -> list[str]:
+        """All names that are targets."""
+        return list(dict.fromkeys([*self.figures, *self.tables]))
+
+    def target_files(self, targets: Iterable[str]) -> list[str]:
+        """The files that make up some targets."""
+        figures, tables = self._nodes(targets)
+        return [
+            *(f"{RESULTS}/figures/{node.address}.{kind}" for node in figures for kind in KINDS),
+            *(node.file(name) for node in tables for name in TABLES),
+        ]
+
+    def target_links(self, targets: Iterable[str]) -> dict[str, str]:
+        """Plain name of each result of some targets -> the current result beside it."""
+        figures, tables = self._nodes(targets)
+        return {
+            **{
+                f"{RESULTS}/figures/{node.name}.{kind}": f"{node.address}.{kind}"
+                for node in figures
+                for kind in KINDS
+            },
+            **{f"{RESULTS}/tables/{node.name}": node.address for node in tables},
+        }
+
+    def _nodes(self, targets: Iterable[str]) -> tuple[list[Node], list[Node]]:
+        """The figures of some targets, and their tables: those of a figure with it."""
+        names = list(targets)
+        figures = [self.figures[name] for name in names if name in self.figures]
+        tables = [self.tables[name] for name in names if name in self.tables]
+        tables += [figure.reads["table"] for figure in figures if "table" in figure.reads]
+        return figures, list({node.address: node for node in tables}.values())
+
+    # One method a stage: what its node is told, and what it reads.
+
+    def _dataset(self, name: str) -> Node:
+        settings = self.study.datasets[name].model_dump(mode="json")
+        return Node("datasets", name, "rdpipe.datasets", settings, {})
+
+    def _split(self, name: str) -> Node:
+        split = self.study.splits[name]
+        settings = split.model_dump(mode="json", exclude={"dataset"})
+        reads = {"dataset": self.datasets[split.dataset]}
+        return Node("splits", name, "rdpipe.splits", settings, reads)
+
+    def _neighbours(self, split: str) -> Node:
+        return Node("neighbours", split, "rdpipe.neighbours", {}, {"split": self.splits[split]})
+
+    def _training(self, split: str, arch: str) -> Node:
+        execution = {"pack", "threads", "save_every"}
+        settings = self.study.training.model_dump(mode="json", exclude=execution)
+        settings["arch"] = self.study.archs[arch].model_dump(mode="json")
+        reads = {"split": self.splits[split]}
+        return Node("training", f"{split}/{arch}", "rdpipe.training", settings, reads)
+
+    def _evaluation(self, split: str, arch: str) -> Node:
+        settings = self.study.evaluation.model_dump(mode="json", exclude={"pack", "threads"})
+        name = f"{split}/{arch}"
+        reads = {
+            "split": self.splits[split],
+            "neighbours": self.neighbours[split],
+            "training": self.training[name],
+        }
+        return Node("evaluation", name, "rdpipe.evaluation", settings, reads)
+
+    def _table(self, experiment: str) -> Node:
+        pairs = self._pairs(experiment)
+        runs = [
+            {
+                "dataset": self.study.splits[split].dataset,
+                "split": split,
+                "split_kind": self.study.splits[split].kind,
+                "arch": arch,
+                "beta": beta,
+                "seed": seed,
+            }
+            for (split, arch), beta, seed in itertools.product(
+                pairs, self.study.betas, self.study.seeds
+            )
+        ]
+        reads = {"/".join(pair): self.evaluation["/".join(pair)] for pair in pairs}
+        return Node("tables", experiment, "rdpipe.tables", {"runs": runs}, reads)
+
+    def _figure(self, name: str) -> Node:
+        figure = self.study.figures[name]
+        settings: dict[str, Any] = {}
+        reads: dict[str, Node] = {}
+        if figure.dataset:
+            reads = {"dataset": self.datasets[figure.dataset]}
+        elif figure.splits:
+            settings = {"splits": [self._split_rule(split) for split in figure.splits]}
+        elif figure.experiment:
+            experiment = self.study.experiments[figure.experiment]
+            settings = {
+                "splits": list(experiment.splits),
+                "archs": list(experiment.archs),
+                "arch_labels": {arch: self.study.archs[arch].label for arch in experiment.archs},
+            }
+            reads = {"table": self.tables[figure.experiment]}
+        return Node("figures", name, f"rdpipe.figures.{name}", settings, reads)
+
+    def _pairs(self, experiment: str) -> list[tuple[str, str]]:
+        chosen = self.study.experiments[experiment]
+        return list(itertools.product(chosen.splits, chosen.archs))
+
+    def _split_rule(self, name: str) -> dict[str, Any]:
+        """The rule of a split for a sketch on a toy dataset: sizes as shares."""
+        split = self.study.splits[name]
+        rule = {"name": name, **split.model_dump(mode="json", exclude={"dataset", "n_train"})}
+        if isinstance(split, CV):
+            rule["fraction"] = split.n_train / self.study.datasets[split.dataset].n
+        return rule
+
+
+@cache
+def _code(module: str) -> str:
+    return fingerprint(module)

@@ -1,0 +1,105 @@
+"""The configuration: what is refused, and with which sentence."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rdpipe.errors import RdpipeError
+from rdpipe.study import Study, read_study
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
+
+
+def change(config, path, value):
+    """A copy of the configuration with one key set; None removes it."""
+    config = copy.deepcopy(config)
+    *parents, last = path.split(".")
+    here = config
+    for key in parents:
+        here = here[key]
+    if value is None:
+        del here[last]
+    else:
+        here[last] = value
+    return config
+
+
+def test_the_papers_study(paper):
+    study = read_study(paper)
+    assert study.datasets["tetrominoes"].n == 163_840
+    assert len(study.betas) == 12
+    assert len(study.seeds) == 5
+    assert len(study.splits) == 18
+    assert study.training.iterations == 257_000
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("iterations", 3, "iterations: there is no such setting; remove it or mend its spelling."),
+        ("training.iteration", 3, "training.iteration: there is no such setting"),
+        ("training.iterations", 0, "training.iterations: input should be greater than 0"),
+        ("training.iterations", None, "training.iterations: this setting is missing; add it."),
+        ("training.pack", ["arch"], "training.pack[0]: input should be 'beta' or 'seed'"),
+        ("splits.cd-8k.ratio", 1.5, "splits.cd-8k.ratio: input should be less than or equal to 1"),
+        ("splits.cd-8k.ratio", None, "splits.cd-8k.ratio: this setting is missing"),
+        ("splits.cv-8k.kind", "random", "splits.cv-8k: "),
+        ("splits.cv-8k.dataset", "mnist", "splits.cv-8k.dataset: there is no dataset 'mnist'"),
+        ("splits.cv-8k.n_train", 163_840, "splits.cv-8k.n_train: 163840 training examples leave"),
+        ("splits.cv-8k.n_train", 100, "splits.cv-8k.n_train: 100 training examples do not fill"),
+        ("betas", [1, 0.1, 1.0], "betas: 1 is given twice; remove one."),
+        ("betas", [], "betas: "),
+        ("betas", [-1], "betas[0]: input should be greater than or equal to 0"),
+        ("seeds", [0, 0], "seeds: 0 is given twice"),
+        (
+            "experiments.fig3.splits",
+            ["default", "cv-16"],
+            "experiments.fig3.splits[1]: there is no split 'cv-16'; did you mean 'cv-16k'?",
+        ),
+        ("experiments.fig3.archs", ["mlp-2"], "experiments.fig3.archs[0]: there is no architect"),
+        ("experiments.fig3.archs", ["mlp-1"] * 2, "experiments.fig3.archs: mlp-1 is given twice"),
+        ("figures.fig3.experiment", "fig33", "figures.fig3.experiment: there is no experiment"),
+        ("figures.fig99", {"experiment": "fig3"}, "figures.fig99: there is no module of rdpipe.f"),
+        ("figures.fig3", {}, "figures.fig3: give exactly one of dataset, splits and experiment."),
+        ("targets", ["fig33"], "targets[0]: there is no figure or experiment 'fig33'; did you"),
+        ("datasets.tetrominoes.bins.hue", None, "datasets.tetrominoes.bins: hue missing"),
+        ("datasets.tetrominoes.limits.hue", [1, 0], "datasets.tetrominoes.limits.hue: 1 is not b"),
+    ],
+)
+def test_a_fault_is_refused_with_one_sentence_that_begins_with_the_key(
+    paper, path, value, sentence
+):
+    with pytest.raises(RdpipeError) as caught:
+        read_study(change(paper, path, value))
+    lines = str(caught.value).splitlines()
+    assert any(line.startswith(sentence) for line in lines), lines
+
+
+def test_every_fault_is_told_at_once(paper):
+    broken = change(change(paper, "seeds", [1, 1]), "betas", [2, 2])
+    with pytest.raises(RdpipeError) as caught:
+        read_study(broken)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_the_schema_is_current():
+    path = ROOT / "workflow/schemas/config.schema.json"
+    current = json.dumps(Study.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    assert path.read_text("utf-8") == current, "run `make schema`"
+
+
+@pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_overlay_is_a_study(paper, overlay):
+    from rdpipe.cli import _merge
+
+    config = copy.deepcopy(paper)
+    _merge(config, yaml.safe_load(overlay.read_text("utf-8")))
+    read_study(config)

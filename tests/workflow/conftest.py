@@ -1,0 +1,119 @@
+"""A checkout in a temporary folder, on which tests run the real Snakemake."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+WORKFLOW = ["Snakefile", "config.yaml", "config", "profiles", "workflow", "src", "envs"]
+DONE = re.compile(r"^(\w+ [\w/-]+(?: beta=\S+ seed=\S+)?): (computed in|from the store)", re.M)
+# Root may do what file modes forbid; without its capabilities it is as any owner of the files.
+NO_PRIVILEGES = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call of Snakemake did."""
+
+    code: int
+    text: str
+
+    @property
+    def computed(self) -> set[str]:
+        """Results that were computed, such as "training half/mlp-1 beta=1 seed=0"."""
+        return {title for title, how in DONE.findall(self.text) if how == "computed in"}
+
+    @property
+    def stored(self) -> set[str]:
+        """Results that came from the store."""
+        return {title for title, how in DONE.findall(self.text) if how == "from the store"}
+
+    @property
+    def stages_computed(self) -> set[str]:
+        """Stages of which anything was computed."""
+        return {title.split()[0] for title in self.computed}
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no job of any stage ran, not even to find its result in the store."""
+        return self.code == 0 and not self.computed and not self.stored
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the project, with its results."""
+
+    path: Path
+    privileged: bool = False
+
+    def command(self, *arguments: str, **settings: object) -> list[str]:
+        """The command line of a call of Snakemake; `settings` overlay the tests' study."""
+        overlay = self.path / "overlay.yaml"
+        overlay.write_text(yaml.safe_dump(settings))
+        # a target must not follow an option that takes a list
+        call = [sys.executable, "-m", "snakemake", *arguments]
+        call += ["--cores", "2", "--configfile", "config/tests.yaml", str(overlay)]
+        return call if self.privileged else NO_PRIVILEGES + call
+
+    def snakemake(self, *arguments: str, **settings: object) -> Outcome:
+        """Run Snakemake to its end."""
+        done = subprocess.run(
+            self.command(*arguments, **settings),
+            cwd=self.path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+        )
+        return Outcome(done.returncode, done.stdout)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace text in a file of the project."""
+        path = self.path / file
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), "utf-8")
+
+    def append(self, file: str, text: str) -> None:
+        """Add text at the end of a file of the project."""
+        with (self.path / file).open("a", encoding="utf-8") as opened:
+            opened.write(text)
+
+    def clone(self, path: Path) -> "Checkout":
+        """A fresh clone with a copy of the results, but nothing else that Snakemake left."""
+        fresh = make_checkout(path, self.privileged, source=self.path)
+        subprocess.run(["cp", "-a", self.path / "results", path / "results"], check=True)
+        return fresh
+
+
+def make_checkout(path: Path, privileged: bool = False, source: Path = ROOT) -> Checkout:
+    """A copy of the project without results."""
+    path.mkdir(parents=True)
+    for name in WORKFLOW:
+        copy = shutil.copytree if (source / name).is_dir() else shutil.copy
+        copy(source / name, path / name)
+    for cache in path.rglob("__pycache__"):
+        shutil.rmtree(cache)
+    return Checkout(path, privileged)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A checkout in which the tests' study has been run, and the outcome of that run."""
+    checkout = make_checkout(tmp_path_factory.mktemp("finished") / "rdpipe")
+    outcome = checkout.snakemake()
+    assert outcome.code == 0, outcome.text
+    return checkout, outcome
+
+
+@pytest.fixture
+def checkout(finished, tmp_path):
+    """A checkout of one's own with all results of the tests' study."""
+    return finished[0].clone(tmp_path / "rdpipe")

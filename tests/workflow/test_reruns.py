@@ -1,0 +1,231 @@
+"""What is computed again after a change, and what is not. Each test runs the real Snakemake."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from .conftest import make_checkout
+
+SINGLE = {"training": {"pack": []}, "evaluation": {"pack": []}}
+RUNS = [f"half/mlp-1 beta={beta} seed={seed}" for beta in ("0.1", "1") for seed in (0, 1)]
+TRAINING = {f"training {run}" for run in RUNS}
+EVALUATION = {f"evaluation {run}" for run in RUNS}
+DOWNSTREAM = EVALUATION | {"tables fig3", "figures fig3"}
+EVERYTHING = TRAINING | DOWNSTREAM | {"datasets tiny", "splits half", "neighbours half"}
+EVERYTHING |= {"figures fig1"}
+# put in front of the training adapter: code that no fingerprint covers
+ADAPTER = "workflow/scripts/training.py"
+FIRST_LINE = '"""Train the runs of one job, together."""\n'
+
+
+def test_a_fresh_study_computes_everything_once(finished):
+    checkout, outcome = finished
+    assert outcome.computed == EVERYTHING
+    assert not outcome.stored
+    for name in ("fig1.pdf", "fig3.pdf", "fig3.png", "fig3.csv"):
+        assert (checkout.path / "results/figures" / name).is_file()
+    assert (checkout.path / "results/tables/fig3/rd_summary.csv").is_file()
+
+
+def test_a_fresh_study_as_root(tmp_path):
+    if os.geteuid():
+        pytest.skip("not root")
+    checkout = make_checkout(tmp_path / "rdpipe", privileged=True)
+    assert checkout.snakemake().computed == EVERYTHING
+    assert checkout.snakemake().nothing
+    assert checkout.snakemake(training={"iterations": 30}).computed == TRAINING | DOWNSTREAM
+
+
+def test_nothing_changed(checkout):
+    assert checkout.snakemake().nothing  # a fresh clone, without .snakemake
+    assert checkout.snakemake().nothing  # and again, with it
+
+
+def test_every_file_touched(checkout):
+    for path in checkout.path.rglob("*"):
+        os.utime(path)
+    assert checkout.snakemake().nothing
+
+
+def test_a_comment_or_docstring_in_any_module(checkout):
+    for path in (checkout.path / "src").rglob("*.py"):
+        text = path.read_text("utf-8")
+        path.write_text('"""Another docstring."""\n' + text[text.index('"""', 3) + 3 :] + "# end\n")
+    assert checkout.snakemake().nothing
+
+
+def test_a_line_in_a_figure_module(checkout):
+    checkout.append("src/rdpipe/figures/fig3.py", "\nEXTRA = 1\n")
+    assert checkout.snakemake().computed == {"figures fig3"}
+
+
+def test_a_line_in_the_training_engine_and_back_again(checkout):
+    checkout.edit("src/rdpipe/training.py", "torch.optim.Adam(", "torch.optim.AdamW(")
+    assert checkout.snakemake().computed == TRAINING | DOWNSTREAM
+    checkout.edit("src/rdpipe/training.py", "torch.optim.AdamW(", "torch.optim.Adam(")
+    assert checkout.snakemake().nothing
+
+
+def test_the_generators_code_with_the_same_bytes_out(checkout):
+    checkout.append("src/rdpipe/tetrominoes.py", "\nEXTRA = 1\n")
+    outcome = checkout.snakemake()
+    assert outcome.computed == {"datasets tiny"}
+    assert outcome.stored == EVERYTHING - {"datasets tiny"}
+
+
+@pytest.mark.parametrize("how", [{}, SINGLE], ids=["packed", "single"])
+def test_a_beta_added_and_removed(checkout, how):
+    outcome = checkout.snakemake(betas=[0.1, 1, 5], **how)
+    new = {
+        f"{stage} half/mlp-1 beta=5 seed={s}"
+        for stage in ("training", "evaluation")
+        for s in (0, 1)
+    }
+    assert outcome.computed == new | {"tables fig3", "figures fig3"}
+    outcome = checkout.snakemake(betas=[0.1, 5], **how)
+    assert outcome.computed == {"tables fig3", "figures fig3"}
+
+
+def test_iterations_changed_and_changed_back(checkout):
+    assert checkout.snakemake(training={"iterations": 30}).computed == TRAINING | DOWNSTREAM
+    assert checkout.snakemake().nothing
+
+
+def test_iterations_changed_and_changed_back_on_copied_results(checkout, tmp_path):
+    longer = {"training": {"iterations": 30}}
+    assert checkout.snakemake(**longer).computed == TRAINING | DOWNSTREAM
+    copy = checkout.clone(tmp_path / "copy")
+    assert copy.snakemake().nothing
+    assert copy.snakemake(**longer).nothing
+
+
+def test_the_plain_names_show_the_current_study(checkout):
+    figure = checkout.path / "results/figures/fig3.csv"
+    before = figure.read_text()
+    checkout.snakemake(training={"iterations": 30})
+    assert figure.read_text() != before
+    assert checkout.snakemake().nothing
+    assert figure.read_text() == before
+
+
+def test_packed_to_single_and_back(checkout):
+    assert checkout.snakemake(**SINGLE).nothing
+    assert checkout.snakemake().nothing
+
+
+def test_a_training_that_is_killed_after_a_setting_changed(checkout):
+    """One run of four dies; the others are kept, and the next call does what is left."""
+    die = "if 'beta-1_seed-1' in snakemake.log[0]: import os; os.kill(os.getpid(), 9)\n"
+    checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + die)
+    how = {"training": {"iterations": 30, "pack": []}}
+    outcome = checkout.snakemake(**how)
+    victim = {"training half/mlp-1 beta=1 seed=1"}
+    assert outcome.code != 0
+    assert outcome.computed == TRAINING - victim
+    checkout.edit(ADAPTER, die, "")
+    assert checkout.snakemake(**how).computed == victim | DOWNSTREAM
+    assert checkout.snakemake(**how).nothing
+
+
+def test_a_packed_training_that_fails_half_way_loses_no_finished_run(checkout):
+    fail = "        if item.axes == {'beta': 1, 'seed': 0}: raise RuntimeError('half-way')\n"
+    line = "        finish(item, partial("
+    checkout.edit(ADAPTER, line, fail + line)
+    longer = {"training": {"iterations": 30}}
+    outcome = checkout.snakemake(**longer)
+    assert outcome.code != 0
+    assert "RuntimeError: half-way (see results/logs/training/" in outcome.text
+    finished = {f"training half/mlp-1 beta=0.1 seed={seed}" for seed in (0, 1)}
+    assert outcome.computed == finished
+    checkout.edit(ADAPTER, fail, "")
+    assert TRAINING - finished <= checkout.snakemake(**longer).computed
+    assert checkout.snakemake(**longer).nothing
+
+
+def test_snakemake_killed_in_mid_study(checkout):
+    """SIGKILL to Snakemake and its jobs while the last of four trainings runs."""
+    wait = (
+        "if 'beta-1_seed-1' in snakemake.log[0]:\n"
+        "    import time; open('reached', 'w').close(); time.sleep(600)\n"
+    )
+    checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + wait)
+    how = {"training": {"iterations": 30, "pack": []}, "evaluation": {"pack": []}}
+    process = subprocess.Popen(
+        checkout.command(**how),
+        cwd=checkout.path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_for(checkout.path / "reached")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    checkout.edit(ADAPTER, wait, "")
+    before = objects(checkout)
+    assert checkout.snakemake("--unlock", **how).code == 0
+    outcome = checkout.snakemake(**how)
+    assert outcome.code == 0
+    assert "training half/mlp-1 beta=1 seed=1" in outcome.computed
+    # what had been finished is not even looked up; nothing was computed twice
+    assert len(outcome.computed) == len(objects(checkout) - before)
+    assert checkout.snakemake(**how).nothing
+
+
+def test_code_edited_while_the_study_runs(checkout):
+    """The next job stops with a sentence, and nothing is stored under a wrong key."""
+    edit = "open('src/rdpipe/models.py', 'a').write('\\nEXTRA = 1\\n')\n"
+    checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + edit)
+    before = objects(checkout)
+    outcome = checkout.snakemake(training={"iterations": 30})
+    assert outcome.code != 0
+    assert "was edited after this workflow had been started" in outcome.text
+    assert objects(checkout) == before
+
+
+def test_a_damaged_result_is_noticed_and_computed_again(checkout):
+    model = next(checkout.path.glob("results/training/half/*/beta-1/seed-0/model.safetensors"))
+    damaged = model.resolve()
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"x")
+    outcome = checkout.snakemake(evaluation={"outer": 32})
+    assert outcome.code != 0
+    assert "was damaged after it had been stored" in outcome.text
+    outcome = checkout.snakemake(evaluation={"outer": 32})
+    assert outcome.code == 0
+    assert "training half/mlp-1 beta=1 seed=0" in outcome.computed
+
+
+def test_a_target_computes_only_what_it_needs(tmp_path):
+    checkout = make_checkout(tmp_path / "rdpipe")
+    assert checkout.snakemake("fig1").computed == {"datasets tiny", "figures fig1"}
+
+
+def test_a_configuration_with_a_fault_is_told_in_one_sentence(checkout):
+    outcome = checkout.snakemake(experiments={"fig3": {"splits": ["haf"]}})
+    assert outcome.code != 0
+    assert (
+        "experiments.fig3.splits[0]: there is no split 'haf'; did you mean 'half'?" in outcome.text
+    )
+    assert "Traceback" not in outcome.text
+
+
+def test_an_address_of_another_study_is_not_computed(checkout):
+    outcome = checkout.snakemake("results/splits/half-0123456789/train.npz")
+    assert outcome.code != 0
+    assert not outcome.computed
+
+
+def objects(checkout):
+    """Keys in the store."""
+    return {path.name for path in checkout.path.glob("results/store/objects/*/*")}
+
+
+def wait_for(path, seconds=120):
+    """Wait until a file exists."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.1)

@@ -1,0 +1,29 @@
+"""Figures: those of the paper, by name, each with its numbers beside it.
+
+In: the tables of an experiment, or a dataset. Out: a PDF, a PNG and a CSV.
+"""
+
+
+rule figures:
+    input:
+        unpack(
+            lambda w: {
+                name: ancient(path)
+                for name, path in plan.figure_inputs(plan.node("figures", w.figures)).items()
+            }
+        ),
+    output:
+        pdf="results/figures/{figures}.pdf",
+        png="results/figures/{figures}.png",
+        csv="results/figures/{figures}.csv",
+    log:
+        "results/logs/figures/{figures}.log",
+    conda:
+        "../../envs/rdpipe.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        spec=spec("figures"),
+        store=study.store,
+    script:
+        "../scripts/figures.py"

@@ -1,0 +1,35 @@
+"""Tables: the measures of all runs of an experiment, and their summary over seeds.
+
+In: the evaluations of an experiment. Out: rd and rd_summary as Parquet and CSV, and the
+reconstructions that figures show.
+"""
+
+
+rule tables:
+    input:
+        metrics=ancient(
+            lambda w: plan.table_inputs(plan.node("tables", w.tables), "metrics.parquet")
+        ),
+        reconstructions=ancient(
+            lambda w: plan.table_inputs(plan.node("tables", w.tables), "reconstructions.npz")
+        ),
+    output:
+        multiext(
+            "results/tables/{tables}/",
+            "rd.parquet",
+            "rd.csv",
+            "rd_summary.parquet",
+            "rd_summary.csv",
+            "reconstructions.npz",
+        ),
+    log:
+        "results/logs/tables/{tables}.log",
+    conda:
+        "../../envs/rdpipe.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        spec=spec("tables"),
+        store=study.store,
+    script:
+        "../scripts/tables.py"

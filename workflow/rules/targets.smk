@@ -1,0 +1,22 @@
+"""Targets a person would type: every figure and every experiment, by its name.
+
+A target rule, like `all`, has no output of its own. At each call it sets the plain names, such
+as results/figures/fig3.pdf, to the results of the current study.
+"""
+
+for target in plan.targets:
+
+    rule:
+        name:
+            target
+        input:
+            plan.target_files([target]),
+        log:
+            f"results/logs/targets/{target}.log",
+        localrule: True
+        conda:
+            "../../envs/rdpipe.yaml"
+        params:
+            links=plan.target_links([target]),
+        script:
+            "../scripts/targets.py"

@@ -1,0 +1,28 @@
+"""Training: one β-VAE for each split, architecture, β and seed (Section 4.3).
+
+In: the train part of a split. Out, for each run: model.safetensors, history.parquet, run.json.
+A job trains one run, or all those that differ only in the axes of `training.pack`.
+"""
+
+
+rule training:
+    input:
+        train=source("training", "split", "train.npz"),
+    output:
+        model=per_run("training", "model.safetensors"),
+        history=per_run("training", "history.parquet"),
+        run=per_run("training", "run.json"),
+    log:
+        per_job("training"),
+    conda:
+        "../../envs/rdpipe.yaml"
+    threads: study.training.threads
+    resources:
+        mem_mb=4000,
+        gpu=1,
+    params:
+        spec=spec("training"),
+        store=study.store,
+        save_every=study.training.save_every,
+    script:
+        "../scripts/training.py"

@@ -1,0 +1,19 @@
+"""Draw one figure."""
+
+from importlib import import_module
+from pathlib import Path
+
+from rdpipe.jobs import Item, Job
+
+spec = snakemake.params.spec
+inputs = dict(snakemake.input.items())
+
+
+def write(folder):
+    paths = {name: Path(path) for name, path in inputs.items()}
+    import_module(spec["module"]).draw(folder, inputs=paths, **spec["settings"])
+
+
+files = {f"{spec['name']}.{kind}": path for kind, path in snakemake.output.items()}
+job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0])
+job.make(Item(inputs, files), write)
