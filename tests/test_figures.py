@@ -1,19 +1,28 @@
-"""What a reader may rely on: figures show the tables' numbers, and equal tables, equal bytes."""
+"""What a reader may rely on: figures show the tables' numbers, and equal tables, equal bytes.
+
+The tables are synthetic, with curves of the shapes in the paper; Figure 2 gets the settings that
+the plan of the paper's study gives it.
+"""
 
 import importlib
 import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from rdpipe.figures import rd_plane, style
+from rdpipe.errors import RdpipeError
+from rdpipe.figures import _labels, _rd_plane, _style
 from rdpipe.files import read_parquet, write_npz, write_parquet
+from rdpipe.plan import Plan
 from rdpipe.splits import assign
+from rdpipe.study import read_study
 
 PAPER_BETAS = (0.001, 0.005, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0, 2.0, 3.0, 5.0)
 SPLITS = {"default": ("cv", 81920, 81920), "cv-16k": ("cv", 16384, 147456)}
@@ -102,12 +111,8 @@ def toy_dataset(folder, n=200):
     }
 
 
-FOUR_SPLITS = [
-    {"name": "default", "kind": "cv", "seed": 0, "fraction": 0.5},
-    {"name": "checkerboard", "kind": "checkerboard", "seed": 0},
-    {"name": "cd-16k", "kind": "cd", "seed": 0, "ratio": 0.2},
-    {"name": "cv-16k", "kind": "cv", "seed": 0, "fraction": 0.1},
-]
+PAPER = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text("utf-8"))
+FOUR_SPLITS = Plan(read_study(PAPER)).figures["fig2"].settings["splits"]
 
 
 @pytest.mark.parametrize("name", ["fig3", "fig4", "fig5", "fig8"])
@@ -148,11 +153,11 @@ def test_the_csv_of_figure_3_has_the_numbers_of_the_table(tmp_path):
     table = synthetic_table()
     draw("fig3", tmp_path, **experiment(tmp_path, table))
     shown = pd.read_csv(tmp_path / "fig3.csv")
-    assert [*shown] == rd_plane.COLUMNS
+    assert [*shown] == _rd_plane.COLUMNS
     axes = ["split", "arch", "part", "beta"]
     both = shown.merge(table, on=axes, suffixes=("", "_table"), validate="one_to_one")
     assert len(both) == len(shown) == len(table)
-    for column in rd_plane.COLUMNS[4:]:
+    for column in _rd_plane.COLUMNS[4:]:
         np.testing.assert_allclose(both[column], both[f"{column}_table"], rtol=1e-8)
 
 
@@ -178,13 +183,13 @@ def test_an_experiment_of_diverged_runs_is_drawn_empty(tmp_path):
 
 @pytest.mark.parametrize(("betas", "expected"), [((0.1, 1.0, 5.0), 2), ((0.1, 5.0), 0)])
 def test_a_star_stands_at_beta_1_where_the_grid_has_it(betas, expected):
-    _, grid = rd_plane.panels(1, 1)
+    _, grid = _rd_plane.panels(1, 1)
     table = synthetic_table(betas)
     curves = [
-        rd_plane.Curve(rd_plane.points(table, "default", "mlp-1", part), part, "black")
+        _rd_plane.Curve(_rd_plane.points(table, "default", "mlp-1", part), part, "black")
         for part in ("train", "test")
     ]
-    rd_plane.draw_curves(grid[0, 0], curves)
+    _rd_plane.draw_curves(grid[0, 0], curves)
     found = stars(grid[0, 0])
     assert len(found) == expected
     at_one = table[
@@ -194,18 +199,27 @@ def test_a_star_stands_at_beta_1_where_the_grid_has_it(betas, expected):
 
 
 def test_elbo_lines_lie_where_minus_distortion_minus_rate_is_their_label():
-    _, grid = rd_plane.panels(1, 1)
+    _, grid = _rd_plane.panels(1, 1)
     axes = grid[0, 0]
-    curve = rd_plane.Curve(
-        rd_plane.points(synthetic_table(), "default", "mlp-1", "test"), "", "red"
+    curve = _rd_plane.Curve(
+        _rd_plane.points(synthetic_table(), "default", "mlp-1", "test"), "", "red"
     )
-    rd_plane.draw_curves(axes, [curve])
-    rd_plane.annotate(axes, [curve])
+    _rd_plane.draw_curves(axes, [curve])
+    _rd_plane.annotate(axes, [curve])
     labels = [text for text in axes.texts if text.get_rotation_mode() == "anchor"]
     assert len(labels) >= 3
     for text in labels:
         value = float(text.get_text().replace("\N{MINUS SIGN}", "-"))
         assert value == pytest.approx(-sum(text.get_position()))
+
+
+def test_figure_5_refuses_more_splits_than_colours(tmp_path):
+    splits = {f"cv-{i}": ("cv", 1000 * i, 1000) for i in range(1, len(_style.COLOURS) + 2)}
+    settings = experiment(tmp_path, synthetic_table((1.0,), splits=splits), (1.0,), splits)
+    with pytest.raises(RdpipeError, match="8 splits, but only 7 colours"):
+        draw("fig5", tmp_path, **settings)
+    settings["splits"].pop()
+    assert draw("fig5", tmp_path, **settings)
 
 
 def test_grey_images_are_drawn(tmp_path):
@@ -236,11 +250,11 @@ def test_figure_1_shows_every_factor_from_low_to_high(tmp_path):
     ("n", "label"), [(81_920, "82k"), (16_384, "16k"), (147_456, "147k"), (819, "0.8k")]
 )
 def test_sizes_are_written_as_in_the_paper(n, label):
-    assert style.thousands(n) == label
+    assert _labels.thousands(n) == label
 
 
 def test_a_split_is_labelled_as_in_the_paper():
-    assert rd_plane.split_label(synthetic_table(), "cv-16k") == "CV(16k/147k)"
+    assert _labels.split_label(synthetic_table(), "cv-16k") == "CV(16k/147k)"
 
 
 def test_drawing_leaves_no_trace_of_its_style(tmp_path):

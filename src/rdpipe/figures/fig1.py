@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from rdpipe.figures import style
+from rdpipe.figures import _style
 from rdpipe.files import read_npz, read_parquet
 
 ROWS, COLUMNS = 3, 14
 
 
-@style.paper
+@_style.paper
 def draw(folder: Path, *, inputs: Mapping[str, Path]) -> None:
     """Show examples that cover the whole range of every factor.
 
     Parameters
     ----------
     folder
-        where fig1.pdf, .png and .csv (row in the dataset and factors of what is shown) go.
+        Where fig1.pdf, .png and .csv (row in the dataset and factors of what is shown) go.
     inputs
         `images`, the dataset's images.npz, and `factors`, its factors.parquet.
     """
@@ -28,23 +28,35 @@ def draw(folder: Path, *, inputs: Mapping[str, Path]) -> None:
     images = read_npz(inputs["images"])["images"][chosen]
 
     step = 1.06  # of an image's width, to the next
-    height = style.WIDTH * ROWS / COLUMNS
-    figure = Figure(figsize=(style.WIDTH, height))
-    axes = style.place(figure, 0, 0, style.WIDTH, height)
+    height = _style.WIDTH * ROWS / COLUMNS
+    figure = Figure(figsize=(_style.WIDTH, height))
+    axes = _style.place(figure, 0, 0, _style.WIDTH, height)
     axes.set_axis_off()
     for i, image in enumerate(images):
         row, column = divmod(i, COLUMNS)
-        style.show_image(axes, image, step * column, -step * row)
+        _style.show_image(axes, image, step * column, -step * row)
     axes.set(xlim=(0, step * COLUMNS - 0.06), ylim=(1.06 - step * ROWS, 1))
     shown = factors.iloc[chosen]
     shown.insert(0, "row", chosen)
-    style.save(figure, folder, "fig1", shown)
+    _style.save(figure, folder, "fig1", shown)
 
 
 def spread(factors: np.ndarray, n: int) -> np.ndarray:
-    """Rows (n,) of a table of factors (N, d) that lie close to a Latin hypercube of their ranks.
+    """Choose examples that lie close to a Latin hypercube of the factors' ranks.
 
-    So a few examples show every factor from its lowest to its highest values.
+    So a few of them show every factor from its lowest to its highest values.
+
+    Parameters
+    ----------
+    factors
+        Table of factors (N, d).
+    n
+        How many to choose.
+
+    Returns
+    -------
+    ndarray
+        Their rows (n,) in the table.
     """
     ranks = factors.argsort(axis=0).argsort(axis=0) / len(factors)  # (N, d) in [0, 1)
     generator = np.random.default_rng(0)

@@ -8,49 +8,44 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rdpipe.figures import style
+from rdpipe.figures import _style
+from rdpipe.figures._labels import split_title
 from rdpipe.splits import assign
 
 BINS = (24, 25)  # 600 samples, as in the paper
-TITLES = {
-    "cv": "Constant volume (CV)",
-    "cd": "Constant density (CD)",
-    "checkerboard": "Checkerboard",
-}
 LOOKS: dict[str, dict[str, Any]] = {
     "unused": {"color": "0.85", "s": 3},
-    "test": {"color": style.TEST, "s": 5, "marker": "x", "linewidths": 0.5},
-    "train": {"color": style.TRAIN, "s": 6},
+    "test": {"color": _style.TEST, "s": 5, "marker": "x", "linewidths": 0.5},
+    "train": {"color": _style.TRAIN, "s": 5},
 }
 
 
-@style.paper
+@_style.paper
 def draw(folder: Path, *, inputs: Mapping[str, Path], splits: Sequence[Mapping[str, Any]]) -> None:
     """Draw one panel a split.
 
     Parameters
     ----------
     folder
-        where fig2.pdf, .png and .csv (the samples of every panel with their part) go.
+        Where fig2.pdf, .png and .csv (the samples of every panel with their part) go.
     inputs
-        nothing: the samples are drawn here.
+        Nothing: the samples are drawn here.
     splits
-        the rule of each split as `rdpipe.splits.assign` takes it, with its `name`, and for kind
+        The rule of each split as `rdpipe.splits.assign` takes it, with its `name`, and for kind
         cv the `fraction` that trains in place of `n_train`.
     """
     unit = samples()
     assigned = []
-    side, gap, left, bottom = 1.55, 0.16, 0.2, 0.48
+    side, gap, left, bottom = 1.54, 0.16, 0.2, 0.48  # inches
     figure = Figure(figsize=(left + len(splits) * (side + gap), side + bottom + 0.42))
     for i, rule in enumerate(splits):
-        axes = style.place(figure, left + i * (side + gap), bottom, side, side)
+        axes = _style.place(figure, left + i * (side + gap), bottom, side, side)
         part = assign(unit, **_settings(rule, len(unit)))
         for name, look in LOOKS.items():
             axes.scatter(*unit[part == name].T, label=name, clip_on=False, **look)
         axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], xlabel="factor 1")
-        title = "50/50 random (default)" if rule["name"] == "default" else TITLES[rule["kind"]]
         sizes = f"{(part == 'train').sum()} train, {(part == 'test').sum()} test"
-        axes.set_title(title + "\n" + sizes)
+        axes.set_title(split_title(rule["name"], rule["kind"]) + "\n" + sizes)
         if i == 0:
             axes.set_ylabel("factor 2")
         columns = {
@@ -62,7 +57,7 @@ def draw(folder: Path, *, inputs: Mapping[str, Path], splits: Sequence[Mapping[s
         assigned.append(pd.DataFrame(columns))
     handles, labels = figure.axes[-1].get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], loc="lower center", ncol=3)
-    style.save(figure, folder, "fig2", pd.concat(assigned))
+    _style.save(figure, folder, "fig2", pd.concat(assigned))
 
 
 def samples() -> np.ndarray:

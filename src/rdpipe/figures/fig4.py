@@ -2,25 +2,37 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.lines import Line2D
 
-from rdpipe.figures import style
-from rdpipe.figures.rd_plane import (
-    KINDS,
+from rdpipe.figures import _style
+from rdpipe.figures._labels import SPLIT_KINDS, thousands
+from rdpipe.figures._rd_plane import (
     Curve,
     annotate,
+    curve_handles,
     draw_curves,
-    legend_handles,
+    mark_handles,
     numbers,
     panels,
     points,
 )
 from rdpipe.files import read_parquet
 
+N_TRAIN = r"$N_\mathrm{train}$:"  # before the sizes
+ON_THE_TITLE_LINE: dict[str, Any] = {
+    "loc": "lower right",
+    "bbox_to_anchor": (1.02, 0.96),
+    "columnspacing": 0.9,
+    "handlelength": 1.2,
+    "handletextpad": 0.4,
+}
 
-@style.paper
+
+@_style.paper
 def draw(
     folder: Path,
     *,
@@ -34,13 +46,13 @@ def draw(
     Parameters
     ----------
     folder
-        where fig4.pdf, .png and .csv (the points of all curves) go.
+        Where fig4.pdf, .png and .csv (the points of all curves) go.
     inputs
         `summary`, an experiment's rd_summary.parquet.
     splits, archs
-        curves, by ascending size, and their kinds in the order of the rows; columns from the left.
+        Curves, by ascending size, and their kinds in the order of the rows; columns from the left.
     arch_labels
-        what the figure calls each architecture.
+        What the figure calls each architecture.
     """
     summary = read_parquet(inputs["summary"])
     about = summary.drop_duplicates("split").set_index("split")
@@ -50,17 +62,17 @@ def draw(
     for (i, j), axes in np.ndenumerate(grid):
         kind, arch = kinds[i], archs[j]
         chosen = [split for split in splits if about.loc[split, "split_kind"] == kind]
-        sizes = [style.thousands(n) for n in about.loc[chosen, "n_train"]]
-        colors = colormaps["viridis"](np.linspace(0.85, 0, len(chosen)))  # its end is too pale
+        sizes = [thousands(n) for n in about.loc[chosen, "n_train"]]
+        colours = colormaps["viridis"](np.linspace(0.85, 0, len(chosen)))  # its end is too pale
         curves = drawn[axes] = [
-            Curve(points(summary, split, arch, "test"), size, color)
-            for split, size, color in zip(chosen, sizes, colors, strict=True)
+            Curve(points(summary, split, arch, "test"), size, colour)
+            for split, size, colour in zip(chosen, sizes, colours, strict=True)
         ]
         draw_curves(axes, curves)
-        axes.set_title(f"{KINDS[kind]}, {arch_labels[arch]}", loc="left")
-        place = {"loc": "lower right", "bbox_to_anchor": (1.02, 0.96), "columnspacing": 1}
-        axes.legend(handles=legend_handles(curves)[:-2], ncol=len(curves), **place)
+        axes.set_title(f"{SPLIT_KINDS[kind]}, {arch_labels[arch]}", loc="left")
+        handles = [Line2D([], [], linestyle="none", label=N_TRAIN), *curve_handles(curves)]
+        axes.legend(handles=handles, ncol=len(handles), **ON_THE_TITLE_LINE)
     for axes, curves in drawn.items():
         annotate(axes, curves)
-    figure.legend(handles=legend_handles([]), loc="lower center", ncol=2)
-    style.save(figure, folder, "fig4", numbers(drawn))
+    figure.legend(handles=mark_handles(), loc="lower center", ncol=2)
+    _style.save(figure, folder, "fig4", numbers(drawn))

@@ -1,24 +1,27 @@
 """Figure 5: test RD curves of several splits, by architecture."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rdpipe.figures import style
-from rdpipe.figures.rd_plane import (
+from rdpipe.errors import RdpipeError
+from rdpipe.figures import _style
+from rdpipe.figures._labels import split_label
+from rdpipe.figures._rd_plane import (
     Curve,
     annotate,
+    curve_handles,
     draw_curves,
-    legend_handles,
+    mark_handles,
     numbers,
     panels,
     points,
-    split_label,
 )
 from rdpipe.files import read_parquet
 
+IN_A_LINE = 5  # of the legend
 
-@style.paper
+
+@_style.paper
 def draw(
     folder: Path,
     *,
@@ -32,25 +35,37 @@ def draw(
     Parameters
     ----------
     folder
-        where fig5.pdf, .png and .csv (the points of all curves) go.
+        Where fig5.pdf, .png and .csv (the points of all curves) go.
     inputs
         `summary`, an experiment's rd_summary.parquet.
     splits, archs
-        curves; panels from the left.
+        Curves; panels from the left.
     arch_labels
-        what the figure calls each architecture.
+        What the figure calls each architecture.
+
+    Raises
+    ------
+    RdpipeError
+        If there are more splits than colours that can be told apart.
     """
+    if len(splits) > len(_style.COLOURS):
+        raise RdpipeError(
+            f"figures.fig5: its experiment has {len(splits)} splits, but only "
+            f"{len(_style.COLOURS)} colours can be told apart; give it fewer splits."
+        )
     summary = read_parquet(inputs["summary"])
-    figure, grid = panels(1, len(archs))
+    marks = mark_handles()
+    lines = -(-(len(splits) + len(marks)) // IN_A_LINE)
+    figure, grid = panels(1, len(archs), legend_lines=lines)
     drawn = {}
     for arch, axes in zip(archs, grid.flat, strict=True):
         curves = drawn[axes] = [
-            Curve(points(summary, split, arch, "test"), split_label(summary, split), color)
-            for split, color in zip(splits, itertools.cycle(style.COLORS), strict=False)
+            Curve(points(summary, split, arch, "test"), split_label(summary, split), colour)
+            for split, colour in zip(splits, _style.COLOURS, strict=False)
         ]
         draw_curves(axes, curves)
         axes.set_title(arch_labels[arch])
     for axes, curves in drawn.items():
         annotate(axes, curves)
-    figure.legend(handles=legend_handles(curves), loc="lower center", ncol=len(curves) + 2)
-    style.save(figure, folder, "fig5", numbers(drawn))
+    figure.legend(handles=curve_handles(curves) + marks, loc="lower center", ncol=IN_A_LINE)
+    _style.save(figure, folder, "fig5", numbers(drawn))

@@ -6,19 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from rdpipe.figures import style
-from rdpipe.figures.rd_plane import split_label
+from rdpipe.figures import _style
+from rdpipe.figures._labels import split_label
 from rdpipe.files import read_parquet
 
 TERMS = {
-    "mutual_information": (r"$I_q(\mathbf{x};\mathbf{z})$", style.TRAIN),
-    "marginal_kl": (r"$\mathrm{KL}(q(\mathbf{z})\,\|\,p(\mathbf{z}))$", style.TEST),
+    "mutual_information": (r"$I_q(\mathbf{x};\mathbf{z})$", _style.TRAIN),
+    "marginal_kl": (r"$\mathrm{KL}(q(\mathbf{z})\,\|\,p(\mathbf{z}))$", _style.TEST),
 }
 
 
-@style.paper
+@_style.paper
 def draw(
     folder: Path,
     *,
@@ -32,33 +31,28 @@ def draw(
     Parameters
     ----------
     folder
-        where fig8.pdf, .png and .csv (the numbers shown) go.
+        Where fig8.pdf, .png and .csv (the numbers shown) go.
     inputs
         `summary`, an experiment's rd_summary.parquet.
     splits, archs
-        rows from the top; columns from the left.
+        Rows from the top; columns from the left.
     arch_labels
-        what the figure calls each architecture.
+        What the figure calls each architecture.
     """
     summary = read_parquet(inputs["summary"])
     shown = (summary["part"] == "train") & (summary["beta"] > 0)  # its axis is logarithmic
     train = summary[shown].sort_values("beta")
     moments = [f"{term}_{moment}" for term in TERMS for moment in ("mean", "std")]
-    cell, height = style.WIDTH / len(archs), 1.6
-    row = height + 0.66
-    figure = Figure(figsize=(style.WIDTH, len(splits) * row + 0.25))
+    figure, grid = _style.panels(len(splits), len(archs), aspect=0.54)
     plotted = []
     for (i, split), (j, arch) in itertools.product(enumerate(splits), enumerate(archs)):
         chosen = train[(train["split"] == split) & (train["arch"] == arch)].dropna(
             subset=moments[::2]
         )
-        bottom = (len(splits) - 1 - i) * row + 0.64
-        axes = style.place(figure, j * cell + 0.47, bottom, cell - 0.53, height)
-        if j > 0:
-            axes.sharey(figure.axes[-2])
-        for term, (label, color) in TERMS.items():
+        axes = grid[i, j]
+        for term, (label, colour) in TERMS.items():
             mean, std = chosen[f"{term}_mean"], chosen[f"{term}_std"].fillna(0)
-            axes.errorbar(chosen["beta"], mean, std, color=color, label=label, **style.DOTS)
+            axes.errorbar(chosen["beta"], mean, std, color=colour, label=label, **_style.DOTS)
         log_n = float(np.log(train.loc[train["split"] == split, "n_train"].max()))
         axes.axhline(
             log_n, label=r"$\log N_\mathrm{train}$", color="black", linewidth=0.7, linestyle=":"
@@ -70,4 +64,4 @@ def draw(
         plotted.append(chosen[["split", "arch", "beta", "n", "n_train", *moments]])
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncol=3)
-    style.save(figure, folder, "fig8", pd.concat(plotted))
+    _style.save(figure, folder, "fig8", pd.concat(plotted))

@@ -11,11 +11,21 @@ from matplotlib.figure import Figure
 
 from rdpipe.files import write_csv
 
-WIDTH = 7.0  # inches: both columns of a page
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito: for all eyes
-TRAIN, TEST, *_ = COLORS
+# Inches.
+WIDTH = 7.0  # of the page: both columns of a paper
+LEFT = 0.47  # of a panel: its y axis
+RIGHT = 0.06
+BELOW = 0.39  # its x axis
+TITLE = 0.27  # above it
+FOOT = 0.08  # below the legend at the foot of the page
+LEGEND_LINE = 0.17
+
+# Okabe and Ito: for all eyes; without their yellow, which is too pale for a line
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+TRAIN, TEST, *_ = COLOURS
 GREY = "0.55"
 SMALL = 6.5  # points: annotations
+TINY = 6.0  # points: what small images are
 DOTS: dict[str, Any] = {
     "marker": "o",
     "markersize": 2.8,
@@ -43,6 +53,7 @@ paper = matplotlib.rc_context(
         "xtick.minor.size": 1.5,
         "ytick.minor.size": 1.5,
         "axes.labelpad": 3,
+        "axes.titlepad": 6,
         "lines.linewidth": 1.0,
         "legend.frameon": False,
         "pdf.fonttype": 42,
@@ -67,12 +78,48 @@ def place(figure: Figure, left: float, bottom: float, width: float, height: floa
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
+def panel_width(columns: int) -> float:
+    """Width in inches of each of so many panels side by side."""
+    return WIDTH / columns - LEFT - RIGHT
+
+
+def panels(
+    rows: int, columns: int, *, aspect: float = 0.62, above: float = 0.0, legend_lines: int = 1
+) -> tuple[Figure, np.ndarray]:
+    """A page of empty panels that share their limits within a row.
+
+    Parameters
+    ----------
+    rows, columns
+        Number of panels down and across the page.
+    aspect
+        Height of a panel as a share of its width.
+    above
+        Inches to leave between each panel and its title, for more than a title.
+    legend_lines
+        Lines of the legend at the foot of the page.
+
+    Returns
+    -------
+    tuple of Figure and ndarray
+        The page, and its panels (rows, columns).
+    """
+    width = panel_width(columns)
+    height = aspect * width
+    row = BELOW + height + above + TITLE
+    foot = FOOT + legend_lines * LEGEND_LINE
+    figure = Figure(figsize=(WIDTH, rows * row + foot))
+    grid = np.empty((rows, columns), dtype=object)
+    for i, j in np.ndindex(rows, columns):
+        left, bottom = j * WIDTH / columns + LEFT, foot + (rows - 1 - i) * row + BELOW
+        axes = grid[i, j] = place(figure, left, bottom, width, height)
+        if j > 0:
+            axes.sharex(grid[i, 0])
+            axes.sharey(grid[i, 0])
+    return figure, grid
+
+
 def show_image(axes: Axes, image: np.ndarray, left: float = 0.0, bottom: float = 0.0) -> None:
     """Show a uint8 image (H, W, C), grey or RGB, as a unit square of the axes' data."""
     extent = (left, left + 1, bottom, bottom + 1)
     axes.imshow(np.broadcast_to(image, (*image.shape[:2], 3)), extent=extent, interpolation="none")
-
-
-def thousands(n: int) -> str:
-    """A sample size as the paper writes it: 81920 is 82k, 819 is 0.8k."""
-    return f"{n / 1000:.1g}k" if n < 1000 else f"{n / 1000:.0f}k"
