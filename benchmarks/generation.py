@@ -63,7 +63,7 @@ def measure(folder: Path, pairs: int) -> dict[str, dict[str, float]]:
     for part in ("train", "test"):
         parts[part] = folder / f"{part}-{pairs}.npz"
         write_npz(parts[part], images=read_npz(folder / f"{part}.npz")["images"][:pairs])
-    row = alone(write_neighbours, folder, **parts, threads=2)
+    row = alone(write_neighbours, folder, **parts)
     rows["neighbours, 2 threads"] = {**row, "examples_per_second": pairs / row["seconds"]}
     return rows
 

@@ -3,17 +3,19 @@
     python benchmarks/training_throughput.py [--device cuda] [--runs 1 4 12] [--json FILE]
 
 Needs torch, numpy and safetensors only. The contenders take turns, and medians over the rounds are
-reported, so that a machine shared with others treats all of them alike. They share one process, so
-the plain loop also profits from the engine's setting of the memory allocator.
+reported, so that a machine shared with others treats all of them alike. Each has a process of its
+own, so that the plain loop does not profit from the engine's setting of the memory allocator.
 """
 
 import argparse
 import json
+import multiprocessing
 import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from rdpipe import training
+from rdpipe import models, training
 
 SHAPE, PIXELS, WIDTH, LATENT, BATCH = (32, 32, 3), 3072, 512, 10, 128
 EXAMPLES = 8192
+PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}  # of the square matrices whose product is the peak
 
 
 def architecture(layers: int) -> dict[str, Any]:
@@ -85,26 +88,22 @@ def engine(
     images: np.ndarray, layers: int, runs: int, precision: str, device: torch.device
 ) -> Callable[[int], None]:
     """The engine of this project with `runs` values of β and one seed."""
-    call = {
-        "arch": architecture(layers),
-        "image_shape": SHAPE,
-        "precision": precision,
-        "learning_rate": 1e-3,
-    }
-    pack = training.new_pack([training.Run(1.0, 0)] * runs, call, device)
+    initial = models.initial_parameters(architecture(layers), SHAPE, [0] * runs)
+    pack = training.new_pack(initial, 1e-3, getattr(torch, precision), device)
     beta = torch.linspace(0.1, 1, runs, dtype=pack.parameters["mean.bias"].dtype, device=device)
     pixels = torch.from_numpy(images).flatten(1).to(device)
     feed = training.batches(pixels, [0] * runs, BATCH, LATENT, beta.dtype)
 
     def advance(steps: int) -> None:
-        training.advance(pack, feed, beta, steps)
+        with training.tuned_process():
+            training.advance(pack, feed, beta, steps)
 
     return advance
 
 
-def matrix_products(precision: str, device: torch.device) -> tuple[Callable[[int], None], float]:
-    """Square products, the machine's peak at this precision, and their GFLOP a step."""
-    n = 2048 if device.type == "cpu" else 8192
+def matrix_products(precision: str, device: torch.device) -> Callable[[int], None]:
+    """Square products: the machine's peak at this precision."""
+    n = PRODUCT_SIZE[device.type]
     a, b = torch.rand(2, n, n, dtype=getattr(torch, precision), device=device)
     out = torch.empty_like(a)
 
@@ -112,7 +111,7 @@ def matrix_products(precision: str, device: torch.device) -> tuple[Callable[[int
         for _ in range(steps):
             torch.mm(a, b, out=out)
 
-    return advance, 2 * n**3 / 1e9
+    return advance
 
 
 def gflop(layers: int) -> float:
@@ -139,25 +138,42 @@ def speed(advance: Callable[[int], None], seconds: float, device: torch.device) 
     return steps / timed(steps)
 
 
+def contend(
+    turns: Connection, method: str, layers: int, runs: int, options: argparse.Namespace
+) -> None:
+    """The process of one contender: answers each message with its speed, until None comes."""
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    images = np.random.default_rng(0).integers(0, 256, (EXAMPLES, *SHAPE), dtype=np.uint8)
+    if method == "peak":
+        advance = matrix_products(options.precision, device)
+    elif method == "plain loop":
+        advance = plain_loop(images, layers, device)
+    else:
+        advance = engine(images, layers, runs, options.precision, device)
+    advance(3)
+    while turns.recv():
+        turns.send(speed(advance, options.seconds, device))
+
+
 def measure(layers: int, options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
     """One row a contender."""
-    images = np.random.default_rng(0).integers(0, 256, (EXAMPLES, *SHAPE), dtype=np.uint8)
-    products, product_gflop = matrix_products(options.precision, device)
-    contenders = {
-        ("peak", 1): products,
-        ("plain loop", 1): plain_loop(images, layers, device),
-    } | {
-        ("rdpipe", runs): engine(images, layers, runs, options.precision, device)
-        for runs in options.runs
-    }
+    contenders = [("peak", 1), ("plain loop", 1), *(("rdpipe", runs) for runs in options.runs)]
     speeds: dict[tuple[str, int], list[float]] = {key: [] for key in contenders}
-    for advance in contenders.values():
-        advance(3)
+    context = multiprocessing.get_context("spawn")
+    turns = {}
+    for method, runs in contenders:
+        turns[method, runs], end = context.Pipe()
+        arguments = (end, method, layers, runs, options)
+        context.Process(target=contend, args=arguments, daemon=True).start()
     for _ in range(options.rounds):
-        for key, advance in contenders.items():
-            speeds[key].append(key[1] * speed(advance, options.seconds, device))
+        for key, turn in turns.items():
+            turn.send(True)
+            speeds[key].append(key[1] * turn.recv())
+    for turn in turns.values():
+        turn.send(None)
     # quotients within a round, whose contenders met the same machine
-    peak = np.array(speeds.pop(("peak", 1))) * product_gflop
+    peak = np.array(speeds.pop(("peak", 1))) * (2 * PRODUCT_SIZE[device.type] ** 3 / 1e9)
     plain = np.array(speeds["plain loop", 1])
     return [
         {

@@ -85,12 +85,12 @@ CLOSURES = {
     "rdpipe.datasets": SHARED
     | {"rdpipe.datasets", "rdpipe.images", "rdpipe.progress", "rdpipe.tetrominoes"},
     "rdpipe.splits": SHARED | {"rdpipe.splits"},
-    "rdpipe.neighbours": FILES | {"rdpipe.neighbours", "rdpipe.progress"},
+    "rdpipe.neighbours": FILES | {"rdpipe.devices", "rdpipe.neighbours", "rdpipe.progress"},
     "rdpipe.training": FILES
-    | {"rdpipe.training", "rdpipe.models", "rdpipe.streams", "rdpipe.progress"},
+    | {"rdpipe.training", "rdpipe.devices", "rdpipe.models", "rdpipe.streams", "rdpipe.progress"},
     "rdpipe.evaluation": FILES
     | {"rdpipe.evaluation", "rdpipe.estimators", "rdpipe.images", "rdpipe.models"}
-    | {"rdpipe.streams", "rdpipe.progress"},
+    | {"rdpipe.devices", "rdpipe.streams", "rdpipe.progress"},
     "rdpipe.tables": SHARED | {"rdpipe.tables"},
 }
 

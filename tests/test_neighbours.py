@@ -67,7 +67,7 @@ def test_distances_are_those_of_intensities_in_the_order_of_the_test_part(tmp_pa
     train, test = random_images(7, 30, (8, 8, 3)), random_images(8, 20, (8, 8, 3))
     write_npz(tmp_path / "train.npz", images=train, index=np.arange(30))
     write_npz(tmp_path / "test.npz", images=test, index=np.arange(30, 50))
-    write_neighbours(tmp_path, train=tmp_path / "train.npz", test=tmp_path / "test.npz", threads=1)
+    write_neighbours(tmp_path, train=tmp_path / "train.npz", test=tmp_path / "test.npz")
     table = read_parquet(tmp_path / "distances.parquet")
     assert list(table) == ["nearest", "distance"]
     difference = train[table["nearest"]] / 255 - test / 255

@@ -6,7 +6,7 @@ import pytest
 
 from rdpipe.errors import RdpipeError
 from rdpipe.files import read_json
-from rdpipe.store import Store, publish
+from rdpipe.store import Store, content_of, place_link, publish, set_plain_names
 
 KEY = "ab" + "0" * 62
 
@@ -77,9 +77,9 @@ def test_many_writers_at_once_end_with_one_object(store):
     assert not list((store.root / "tmp").iterdir())
 
 
-def damage(path):
+def damage(path, text="hullo"):
     path.chmod(0o644)
-    path.write_text("hullo")
+    path.write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,11 @@ def damage(path):
     [
         lambda folder: damage(folder / "data.txt"),
         lambda folder: damage(folder / "record.json"),
+        lambda folder: damage(folder / "record.json", "[]"),
+        lambda folder: damage(folder / "record.json", '{"files": {"data.txt": 1}}'),
+        lambda folder: damage(
+            folder / "record.json", (folder / "record.json").read_text().replace('"sha', '"hash')
+        ),
         lambda folder: (folder / "data.txt").unlink(),
         lambda folder: (folder / "record.json").unlink(),
     ],
@@ -105,6 +110,13 @@ def test_a_writer_replaces_a_damaged_object(store):
     assert (folder / "data.txt").read_text() == "hello"
 
 
+def test_an_object_under_another_key_is_not_taken_for_it(store):
+    other = store.path("cd" + "0" * 62)
+    other.parent.mkdir(parents=True)
+    store.add(KEY, writes("hello"), record).rename(other)
+    assert store.find(other.name) is None
+
+
 def test_links_are_relative_and_replace_what_was_there(store, tmp_path):
     folder = store.add(KEY, writes("hello"), record)
     link = tmp_path / "results" / "split" / "data.txt"
@@ -120,7 +132,7 @@ def test_content_of_an_input_comes_from_its_record_or_from_the_file(store, tmp_p
     folder = store.add(KEY, writes("hello"), record)
     publish(folder, {"data.txt": tmp_path / "link.txt"})
     (tmp_path / "copy.txt").write_text("hello")
-    assert store.content(tmp_path / "link.txt") == store.content(tmp_path / "copy.txt")
+    assert content_of(tmp_path / "link.txt") == content_of(tmp_path / "copy.txt")
 
 
 def test_a_damaged_input_stops_the_job_with_a_sentence_and_is_made_anew(store, tmp_path):
@@ -128,6 +140,29 @@ def test_a_damaged_input_stops_the_job_with_a_sentence_and_is_made_anew(store, t
     publish(folder, {"data.txt": tmp_path / "link.txt"})
     damage(folder / "data.txt")
     with pytest.raises(RdpipeError, match=r"link\.txt was damaged .* call snakemake again"):
-        store.content(tmp_path / "link.txt")
+        content_of(tmp_path / "link.txt")
     assert not (tmp_path / "link.txt").exists()
     assert store.find(KEY) is None
+
+
+def test_an_input_whose_record_is_gone_is_not_believed(store, tmp_path):
+    folder = store.add(KEY, writes("hello"), record)
+    publish(folder, {"data.txt": tmp_path / "link.txt"})
+    (folder / "record.json").unlink()
+    with pytest.raises(RdpipeError, match="was damaged"):
+        content_of(tmp_path / "link.txt")
+
+
+def test_plain_names_show_the_current_study_or_nothing(tmp_path):
+    (tmp_path / "fig-new.pdf").touch()
+    links = {str(tmp_path / "fig.pdf"): "fig-new.pdf"}
+    set_plain_names(links)
+    assert (tmp_path / "fig.pdf").readlink().name == "fig-new.pdf"
+    set_plain_names({str(tmp_path / "fig.pdf"): "fig-newer.pdf"})
+    assert not (tmp_path / "fig.pdf").is_symlink()
+
+
+def test_a_folder_in_place_of_a_link_is_told(tmp_path):
+    (tmp_path / "fig3").mkdir()
+    with pytest.raises(RdpipeError, match="copied without their links"):
+        place_link(tmp_path / "fig3", "fig3-0123456789")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from rdpipe.errors import RdpipeError
-from rdpipe.study import Study, read_study
+from rdpipe.study import Study, merge, read_study
 
 ROOT = Path(__file__).parent.parent
 
@@ -69,6 +70,16 @@ def test_the_papers_study(paper):
         ("figures.fig3.experiment", "fig33", "figures.fig3.experiment: there is no experiment"),
         ("figures.fig99", {"experiment": "fig3"}, "figures.fig99: there is no module of rdpipe.f"),
         ("figures.fig3", {}, "figures.fig3: give exactly one of dataset, splits and experiment."),
+        (
+            "figures.training",
+            {"experiment": "fig3"},
+            "figures.training: a rule of the workflow has",
+        ),
+        ("evaluation.batch", 5000, "evaluation.batch: 5000 samples are more than evaluation.outer"),
+        ("training.pack", ["beta", "beta"], "training.pack: beta is given twice; remove one."),
+        ("betas", [1.000004], "betas: 1.000004 has more than the six digits that paths spell"),
+        ("splits.cv-8k.kind", None, "splits.cv-8k.kind: this setting is missing; add it."),
+        ("betas", [float("inf")], "betas[0]: input should be a finite number"),
         ("targets", ["fig33"], "targets[0]: there is no figure or experiment 'fig33'; did you"),
         ("datasets.tetrominoes.bins.hue", None, "datasets.tetrominoes.bins: hue missing"),
         ("datasets.tetrominoes.limits.hue", [1, 0], "datasets.tetrominoes.limits.hue: 1 is not b"),
@@ -97,9 +108,9 @@ def test_the_schema_is_current():
 
 
 @pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.stem)
-def test_every_overlay_is_a_study(paper, overlay):
-    from rdpipe.cli import _merge
-
-    config = copy.deepcopy(paper)
-    _merge(config, yaml.safe_load(overlay.read_text("utf-8")))
-    read_study(config)
+def test_every_overlay_is_a_study_and_merges_as_snakemake_would(paper, overlay):
+    ours, theirs = copy.deepcopy(paper), copy.deepcopy(paper)
+    merge(ours, yaml.safe_load(overlay.read_text("utf-8")))
+    update_config(theirs, yaml.safe_load(overlay.read_text("utf-8")))
+    assert ours == theirs
+    read_study(ours)

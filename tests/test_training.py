@@ -228,7 +228,7 @@ def diverge(monkeypatch: pytest.MonkeyPatch, factor: list[float], at: int) -> No
 
     def rate(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
         r = RATE(mean, log_variance)
-        return r * torch.tensor(factor) if next(iteration) == at else r
+        return r * torch.tensor(factor)[:, None] if next(iteration) == at else r
 
     monkeypatch.setattr(models, "rate", rate)
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rdpipe.errors import RdpipeError
 from rdpipe.plan import Plan
 from rdpipe.store import Store
-from rdpipe.study import Study, read_study
+from rdpipe.study import Study, merge, read_study
 
 app = typer.Typer(
     help="Ask about a study of rdpipe; `snakemake` runs it.",
@@ -20,9 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console()
-Configs = Annotated[
-    list[Path] | None, typer.Argument(help="Overlays on config.yaml, in order.", exists=True)
-]
+Configs = Annotated[list[Path] | None, typer.Argument(help="Overlays on config.yaml, in order.")]
 
 
 @app.command()
@@ -59,8 +57,8 @@ def schema() -> None:
 @app.command()
 def verify(overlays: Configs = None) -> None:
     """Read every object of the store, and set aside those that are damaged."""
-    store = Store(Path(_study(overlays or []).store))
-    keys = [folder.name for folder in sorted(store.root.glob("objects/*/*"))]
+    store = Store(Path(_study(overlays or []).store).expanduser())
+    keys = [folder.name for folder in sorted(store.root.glob(f"objects/??/{'?' * 64}"))]
     damaged = [key for key in keys if store.find(key) is None]
     for key in damaged:
         console.print(f"{key} was damaged and is set aside.")
@@ -69,20 +67,21 @@ def verify(overlays: Configs = None) -> None:
 
 
 def _study(overlays: list[Path]) -> Study:
-    """The study of config.yaml and overlays, merged as Snakemake merges them."""
+    """The study of config.yaml and overlays; one that cannot be read ends the command."""
     config: dict[str, Any] = {}
     try:
         for path in [Path("config.yaml"), *overlays]:
-            _merge(config, yaml.safe_load(path.read_text("utf-8")))
+            overlay = yaml.safe_load(path.read_text("utf-8"))
+            if not isinstance(overlay, dict):
+                raise RdpipeError(f"{path}: this is no mapping of settings; see config.yaml.")
+            merge(config, overlay)
         return read_study(config)
-    except (OSError, yaml.YAMLError, RdpipeError) as error:
+    except FileNotFoundError as error:
+        typer.echo(
+            f"{error.filename}: there is no such file; call this where Snakefile lies.", err=True
+        )
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        typer.echo(f"{path}: this is not YAML: {error}", err=True)
+    except RdpipeError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(code=1) from None
-
-
-def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> None:
-    for key, value in overlay.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _merge(base[key], value)
-        else:
-            base[key] = value
+    raise typer.Exit(code=1)

@@ -17,13 +17,12 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from rdpipe import estimators, models
+from rdpipe import devices, estimators, models, streams
 from rdpipe.files import read_json, read_npz, read_parquet, write_npz, write_parquet
 from rdpipe.images import bernoulli_entropy
 from rdpipe.progress import Progress
 
 BLOCK = 512  # images that pass through the networks at a time: their logits stay in cache
-_TRAIN_NOISE, _TEST_NOISE, _OUTER = range(3)  # independent random streams of one seed
 
 METRICS = (
     "distortion",
@@ -96,13 +95,13 @@ def measure(
     Parameters
     ----------
     parameters
-        of one run, on the device to use, with their leading axis of runs.
+        Those of one run, on the device to use, with their leading axis of runs.
     part
         N images.
     noise
-        the source of the samples' standard normal noise.
+        The source of the samples' standard normal noise.
     label
-        names the part in the log.
+        Names the part in the log.
 
     Returns
     -------
@@ -116,14 +115,14 @@ def measure(
     for x, rows in zip(_blocks(parameters, part.images), posteriors.split(BLOCK, 1), strict=True):
         mean, log_variance = models.encode(parameters, x)  # (1, B, D)
         draws = torch.from_numpy(noise.standard_normal(mean.shape, dtype=np.float32)).to(mean)
-        logits = models.decode(parameters, mean + (log_variance / 2).exp() * draws)  # (1, B, P)
+        logits = models.decode(parameters, models.sample(mean, log_variance, draws))  # (1, B, P)
         nats = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
         distortion += nats.sum(dtype=torch.float64).item()
         squares += (logits.sigmoid_() - x).square_().sum(dtype=torch.float64).item()
         rows.copy_(torch.cat([mean, log_variance]))
         progress.update(x.shape[1])
     mean, log_variance = posteriors
-    d, r = distortion / len(part.images), estimators.rate(mean, log_variance).mean().item()
+    d, r = distortion / len(part.images), models.rate(mean, log_variance).mean().item()
     metrics = {
         "distortion": d,
         "rate": r,
@@ -142,21 +141,21 @@ def measure_rate_terms(
     Parameters
     ----------
     mean
-        of the N posteriors of the training examples, float64 (N, D).
+        Means of the N posteriors of the training examples, float64 (N, D).
     log_variance
-        float64 (N, D).
+        Their log-variances, float64 (N, D).
     random
-        draws the examples and their samples.
+        Draws the examples and their samples.
     outer
-        examples, one sample each, that the outer mean is over; all N if there are fewer.
+        Examples, one sample each, that the outer mean is over; all N if there are fewer.
     batch
-        samples in a batch of the paper's estimate.
+        Samples in a batch of the paper's estimate.
     """
     chosen = random.choice(len(mean), min(outer, len(mean)), replace=False)
     rows = torch.from_numpy(chosen).to(mean.device)
     own_mean, own_log_variance = mean[rows], log_variance[rows]  # (M, D)
     draws = torch.from_numpy(random.standard_normal(own_mean.shape)).to(mean)
-    z = own_mean + (own_log_variance / 2).exp() * draws
+    z = models.sample(own_mean, own_log_variance, draws)
     log_q = estimators.log_aggregate_posterior(z, mean, log_variance)
     full = estimators.decompose(z, own_mean, own_log_variance, log_q)
     batches = estimators.decompose_batches(z, own_mean, own_log_variance, len(mean), batch)
@@ -187,7 +186,6 @@ def write_evaluation(
     outer: int,
     batch: int,
     seed: int,
-    device: torch.device | str | None = None,
 ) -> None:
     """Evaluate one run: `metrics.parquet` (a row each for train and test), `reconstructions.npz`.
 
@@ -197,35 +195,35 @@ def write_evaluation(
     Parameters
     ----------
     folder
-        where the two files go.
+        Where the two files go.
     split
-        the images the run was trained and is tested on.
+        The images the run was trained and is tested on.
     run
-        its run.json.
+        Its run.json.
     model
-        its model.safetensors, not read if the run diverged.
+        Its model.safetensors, not read if the run diverged.
     examples
-        difficult test images to reconstruct.
+        Difficult test images to reconstruct.
     outer
-        training examples that I(x;z) and KL(q(z)‖p(z)) are averaged over.
+        Training examples that I(x;z) and KL(q(z)‖p(z)) are averaged over.
     batch
-        samples in a batch of the paper's estimate of the two.
+        Samples in a batch of the paper's estimate of the two.
     seed
-        of the evaluation's noise and of its choice of examples.
-    device
-        where to compute; None is CUDA if there is any, else the CPU.
+        Seed of the evaluation's noise and of its choice of examples.
     """
     status = read_json(run)["status"]
     rows = difficult(split.distance, examples)
     metrics: dict[str, dict[str, float]] = {"train": {}, "test": {}}
     reconstruction = np.zeros_like(split.test.images[rows])
     if status == "finished":
-        parameters = _read_parameters(model, device)
-        noise = _stream(seed, _TRAIN_NOISE), _stream(seed, _TEST_NOISE)
+        parameters = _read_parameters(model)
+        noise = [
+            streams.generator(seed, use) for use in (streams.TRAIN_SAMPLES, streams.TEST_SAMPLES)
+        ]
         metrics["train"], mean, log_variance = measure(parameters, split.train, noise[0], "train")
         metrics["test"], _, _ = measure(parameters, split.test, noise[1], "test")
         metrics["train"] |= measure_rate_terms(
-            mean, log_variance, _stream(seed, _OUTER), outer, batch
+            mean, log_variance, streams.generator(seed, streams.OUTER_SAMPLES), outer, batch
         )
         reconstruction = reconstruct(parameters, split.test.images[rows])
     _write_metrics(folder / "metrics.parquet", split, status, metrics)
@@ -261,12 +259,7 @@ def _blocks(parameters: Mapping[str, Tensor], images: np.ndarray) -> Iterator[Te
         yield block.to(like.device).flatten(1)[None].to(like.dtype).div_(255)
 
 
-def _read_parameters(model: Path, device: torch.device | str | None) -> dict[str, Tensor]:
+def _read_parameters(model: Path) -> dict[str, Tensor]:
     """A run's parameters with the leading axis of runs that models.py works on."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = devices.choose()
     return {name: tensor[None].to(device) for name, tensor in load_file(model).items()}
-
-
-def _stream(seed: int, stream: int) -> np.random.Generator:
-    """An independent generator for each use of the evaluation's seed."""
-    return np.random.default_rng([seed, stream])

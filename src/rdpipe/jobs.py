@@ -10,11 +10,11 @@ import platform
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import distributions
 from pathlib import Path
@@ -22,8 +22,9 @@ from typing import Any
 
 from rdpipe.digests import digest, identity
 from rdpipe.errors import RdpipeError
+from rdpipe.files import read_json, write_json
 from rdpipe.fingerprint import fingerprint
-from rdpipe.store import Store, publish
+from rdpipe.store import Store, content_of, publish
 
 log = logging.getLogger("rdpipe")
 
@@ -40,7 +41,28 @@ class Item:
     axes: Mapping[str, Any] = field(default_factory=dict)  # the run's beta and seed, if it is one
 
 
-Finish = Callable[[Item, Write], None]
+def items_of_runs(
+    runs: Sequence[Mapping[str, Any]],
+    inputs: Mapping[str, str | Sequence[str]],
+    outputs: Mapping[str, Sequence[str]],
+) -> list[Item]:
+    """One item for each run, from lists of paths in the order of the runs.
+
+    An input that is a single path is read by every run.
+    """
+    return [
+        Item(
+            {name: path if isinstance(path, str) else path[i] for name, path in inputs.items()},
+            {name: paths[i] for name, paths in outputs.items()},
+            axes,
+        )
+        for i, axes in enumerate(runs)
+    ]
+
+
+Compute = Callable[[list[Item], Path], Iterable[tuple[Item, Write]]]
+"""Yields each item as soon as it is finished, with what writes it. The path is for state from
+which an interrupted computation of the same items may go on."""
 
 
 class Job:
@@ -62,46 +84,54 @@ class Job:
         self, spec: Mapping[str, Any], *, store: str, log_file: str, threads: int = 1
     ) -> None:
         self.spec, self.threads = spec, threads
-        self.store = Store(Path(store))
+        self.store = Store(Path(store).expanduser())
         self.log_file = Path(log_file)
-        self._content = cache(self.store.content)
+        self._content = cache(content_of)
 
     def make(self, item: Item, write: Write) -> None:
         """Make one object: `write` is called if the store does not have it."""
-        self.make_all([item], lambda missing, finish, _: finish(item, write))
+        self.make_all([item], lambda _items, _state: [(item, write)])
 
-    def make_all(
-        self, items: Sequence[Item], compute: Callable[[list[Item], Finish, Path], None]
-    ) -> None:
-        """Make several objects together.
-
-        `compute` is called with the items that the store lacks, a function that stores and
-        publishes one of them as soon as it is finished, and a path where state may be kept from
-        which an interrupted computation goes on. The state is removed when all is stored.
-        """
+    def make_all(self, items: Sequence[Item], compute: Compute) -> None:
+        """Make several objects together; `compute` is given those that the store lacks."""
         with self._reporting():
             self._check_code()
             missing = [item for item in items if not self._publish_stored(item)]
-            state = self._state(items)
             if missing:
-                # Saved state is that of all items together; going on from it gives their numbers
-                # exactly, so those that were stored before the interruption are made once more.
-                self._compute(list(items) if state.exists() else missing, compute, state)
-            state.unlink(missing_ok=True)
+                self._compute(*self._resumable(items, missing), compute)
 
-    def _compute(
-        self,
-        missing: list[Item],
-        compute: Callable[[list[Item], Finish, Path], None],
-        state: Path,
-    ) -> None:
+    def _resumable(self, items: Sequence[Item], missing: list[Item]) -> tuple[list[Item], Path]:
+        """What to compute, and the path of its state.
+
+        Saved state belongs to all items that were computed together. Going on from it gives their
+        numbers exactly, so those stored just before an interruption are made once more with those
+        that are missing. Beside the state lie the keys of its items.
+        """
+        name = digest(sorted(self._key(item) for item in items))
+        state = self.store.root / "state" / f"{name}.safetensors"
+        members = state.with_suffix(".json")
+        state.parent.mkdir(parents=True, exist_ok=True)
+        if state.exists() and members.exists():
+            together = [item for item in items if self._key(item) in read_json(members)]
+            if all(item in together for item in missing):
+                return together, state
+        state.unlink(missing_ok=True)
+        write_json(members, [self._key(item) for item in missing])
+        return missing, state
+
+    def _compute(self, items: list[Item], state: Path, compute: Compute) -> None:
         for library in ("OMP", "MKL", "OPENBLAS"):  # read when they are imported, not yet here
             os.environ[f"{library}_NUM_THREADS"] = str(self.threads)
         import_module(self.spec["module"])
         self._check_code()  # so what has been imported is what the fingerprint says
-        state.parent.mkdir(parents=True, exist_ok=True)
         start = datetime.now(UTC)
-        compute(missing, lambda item, write: self._finish(item, write, start), state)
+        for item, write in compute(items, state):
+            record = partial(self._record, item, start, len(items))
+            folder = self.store.add(self._key(item), write, record)
+            self._publish(folder, item, f"computed in {_seconds_since(start):.1f} s")
+            start = datetime.now(UTC)
+        for path in (state, state.with_suffix(".json")):
+            path.unlink(missing_ok=True)
 
     def _publish_stored(self, item: Item) -> bool:
         folder = self.store.find(self._key(item))
@@ -109,13 +139,9 @@ class Job:
             self._publish(folder, item, "from the store")
         return folder is not None
 
-    def _finish(self, item: Item, write: Write, start: datetime) -> None:
-        folder = self.store.add(self._key(item), write, lambda: self._record(item, start))
-        self._publish(folder, item, f"computed in {_seconds_since(start):.1f} s")
-
     def _publish(self, folder: Path, item: Item, how: str) -> None:
         publish(folder, {name: Path(link) for name, link in item.outputs.items()})
-        axes = "".join(f" {axis}={value:g}" for axis, value in item.axes.items())
+        axes = "".join(f" {axis}={float(value):.10g}" for axis, value in item.axes.items())
         log.info("%s %s%s: %s", self.spec["stage"], self.spec["name"], axes, how)
 
     def _inputs(self, item: Item) -> dict[str, str | list[str]]:
@@ -128,15 +154,19 @@ class Job:
         }
 
     def _settings(self, item: Item) -> dict[str, Any]:
-        return {**self.spec["settings"], **item.axes}
+        return {**self.spec["settings"], "run": dict(item.axes)}
 
     def _key(self, item: Item) -> str:
         return identity(
             self.spec["stage"], self._settings(item), self.spec["code"], self._inputs(item)
         )
 
-    def _record(self, item: Item, start: datetime) -> dict[str, Any]:
-        """What a record says of the making of an object, beside its files' digests."""
+    def _record(self, item: Item, start: datetime, pack: int) -> dict[str, Any]:
+        """What a record says of the making of an object, beside its files' digests.
+
+        `seconds` count from the end of the object before it, so those of a job add up to its time;
+        that of runs trained together is all with the first.
+        """
         return {
             "stage": self.spec["stage"],
             "settings": self._settings(item),
@@ -148,13 +178,9 @@ class Job:
             "platform": platform.platform(),
             "device": _device(),
             "threads": self.threads,
-            "pack": len(self.spec["runs"]),
+            "pack": pack,
             "versions": _versions(),
         }
-
-    def _state(self, items: Sequence[Item]) -> Path:
-        name = digest(sorted(self._key(item) for item in items))
-        return self.store.root / "state" / f"{name}.safetensors"
 
     def _check_code(self) -> None:
         if fingerprint(self.spec["module"]) != self.spec["code"]:
@@ -169,9 +195,10 @@ class Job:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(self.log_file, mode="w", encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        handlers = (file, logging.StreamHandler())
         log.setLevel(logging.INFO)
-        log.addHandler(file)
-        log.addHandler(logging.StreamHandler())
+        for handler in handlers:
+            log.addHandler(handler)
         title = f"{self.spec['stage']} {self.spec['name']}"
         try:
             yield
@@ -179,10 +206,14 @@ class Job:
             log.error("%s: %s", title, error)
             sys.exit(1)
         except Exception as error:
+            log.error("%s: %s: %s (see %s)", title, type(error).__name__, error, self.log_file)
             with self.log_file.open("a", encoding="utf-8") as opened:
                 traceback.print_exc(file=opened)
-            log.error("%s: %s: %s (see %s)", title, type(error).__name__, error, self.log_file)
             sys.exit(1)
+        finally:
+            for handler in handlers:
+                log.removeHandler(handler)
+                handler.close()
 
 
 def _seconds_since(start: datetime) -> float:

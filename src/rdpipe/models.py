@@ -114,7 +114,11 @@ def distortion(logits: Tensor, x: Tensor) -> Tensor:
     return loss
 
 
+def sample(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+    """Sample z ~ q(z|x) from standard normal noise; all (…, D)."""
+    return mean + (log_variance / 2).exp() * noise
+
+
 def rate(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """R of each run, (R,) nats: KL(q(z|x) ‖ N(0, 1)), mean over the batch; inputs (R, B, D)."""
-    kl = (mean.square() + log_variance.exp() - log_variance - 1).sum(2) / 2
-    return kl.mean(1)
+    """R of each example in nats: KL(q(z|x) ‖ N(0, 1)), exactly; (…, D) -> (…)."""
+    return 0.5 * (mean.square() + log_variance.expm1() - log_variance).sum(-1)

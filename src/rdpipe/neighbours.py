@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from rdpipe import devices
 from rdpipe.files import read_npz, write_parquet
 from rdpipe.progress import Progress
 
@@ -30,7 +31,7 @@ def nearest(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray
     `train`, int64 (M,), the first where several are equally near, and the squared ℓ2 distance in
     units of 1/255, int64 (M,). Runs on the GPU where there is one.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = devices.choose()
     x, y = (torch.from_numpy(images.reshape(len(images), -1)) for images in (test, train))  # (·, P)
     # Scores |b|² - 2 a·b lie within 3 · 2^14 · P, distances within 2^16 · P.
     integer = torch.int32 if x.shape[1] < 2**15 else torch.int64
@@ -62,13 +63,12 @@ def nearest(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return torch.cat(index).numpy(), torch.cat(square).numpy().astype(np.int64)
 
 
-def write_neighbours(folder: Path, *, train: Path, test: Path, threads: int = 1) -> None:
+def write_neighbours(folder: Path, *, train: Path, test: Path) -> None:
     """Write distances.parquet: one row a test image, in the order of `test`.
 
     Columns: nearest, row of `train` (int64); distance, ℓ2 over pixels and channels at intensities
     in [0, 1] (float64).
     """
-    torch.set_num_threads(threads)
     index, square = nearest(read_npz(train)["images"], read_npz(test)["images"])
     frame = pd.DataFrame({"nearest": index, "distance": np.sqrt(square) / 255})
     write_parquet(folder / "distances.parquet", frame)

@@ -7,8 +7,8 @@ setting or a changed line of code is a new path, and what exists is current.
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 from rdpipe.digests import identity
@@ -16,11 +16,16 @@ from rdpipe.fingerprint import fingerprint
 from rdpipe.study import CV, Study
 
 RESULTS = "results"
-STAGES = ("datasets", "splits", "neighbours", "training", "evaluation", "tables", "figures")
 RUN_STAGES = ("training", "evaluation")  # whose nodes have one result for each β and seed
-KINDS = ("pdf", "png", "csv")  # of a figure's files
+FORMATS = ("pdf", "png", "csv")  # of a figure
 TABLES = ("rd.parquet", "rd.csv", "rd_summary.parquet", "rd_summary.csv")
-Run = Mapping[str, Any]  # {"beta": float, "seed": int}
+RunAxes = Mapping[str, Any]  # {"beta": float, "seed": int}
+RUN_PATH = "beta-{beta}/seed-{seed}"
+
+
+def spell(axis: str, value: float) -> str:
+    """A value of β or seed as paths spell it."""
+    return f"{value:g}" if axis == "beta" else str(value)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Node:
 
     Attributes
     ----------
+    stage
+        One of STAGES.
     name
         The name in the study; of runs, `split/arch`.
     module
@@ -37,10 +44,6 @@ class Node:
         What the module is told, and the store key covers.
     reads
         The nodes it is made from.
-    code
-        Code fingerprint of the module.
-    address
-        `name-digest`: the path of the result below the stage's folder.
     """
 
     stage: str
@@ -48,30 +51,33 @@ class Node:
     module: str
     settings: Mapping[str, Any]
     reads: Mapping[str, "Node"]
-    code: str = field(init=False)
-    address: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        code = _code(self.module)
-        inputs = {key: node.digest for key, node in self.reads.items()}
-        path_digest = identity(self.stage, self.settings, code, inputs)[:10]
-        object.__setattr__(self, "code", code)
-        object.__setattr__(self, "address", f"{self.name}-{path_digest}")
+    @cached_property
+    def code(self) -> str:
+        """Code fingerprint of the module."""
+        return _code(self.module)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The path digest: ten hex digits."""
-        return self.address.rpartition("-")[2]
+        reads = {key: node.digest for key, node in self.reads.items()}
+        return identity(self.stage, self.settings, self.code, reads)[:10]
+
+    @property
+    def address(self) -> str:
+        """`name-digest`: the path of the result below the stage's folder."""
+        return f"{self.name}-{self.digest}"
 
     def file(self, name: str) -> str:
         """Path of a file of this result."""
         return f"{RESULTS}/{self.stage}/{self.address}/{name}"
 
-    def files(self, name: str, runs: Iterable[Run]) -> list[str]:
+    def files(self, name: str, runs: Iterable[RunAxes]) -> list[str]:
         """Paths of one file of each run."""
-        return [self.file(f"beta-{run['beta']:g}/seed-{run['seed']}/{name}") for run in runs]
+        spelled = ({axis: spell(axis, run[axis]) for axis in ("beta", "seed")} for run in runs)
+        return [self.file(f"{RUN_PATH.format(**run)}/{name}") for run in spelled]
 
-    def spec(self, runs: Sequence[Run] = ({},)) -> dict[str, Any]:
+    def spec(self, runs: Sequence[RunAxes] = ({},)) -> dict[str, Any]:
         """What a job needs to know beside its paths, in builtins; `runs` are those it makes."""
         return {
             "stage": self.stage,
@@ -106,10 +112,10 @@ class Plan:
         node: Node = getattr(self, stage)[address.rpartition("-")[0]]
         return node
 
-    def runs(self, pack: Sequence[str], axes: Mapping[str, str]) -> list[Run]:
+    def runs(self, pack: Sequence[str], axes: Mapping[str, str]) -> list[RunAxes]:
         """The runs of one job: all values of the packed axes, the given value of the others."""
         betas, seeds = (
-            [value for value in every if axis in pack or f"{value:g}" == axes[axis]]
+            [value for value in every if axis in pack or spell(axis, value) == axes[axis]]
             for axis, every in (("beta", self.study.betas), ("seed", self.study.seeds))
         )
         return [{"beta": beta, "seed": seed} for beta, seed in itertools.product(betas, seeds)]
@@ -148,7 +154,7 @@ class Plan:
         """The files that make up some targets."""
         figures, tables = self._nodes(targets)
         return [
-            *(f"{RESULTS}/figures/{node.address}.{kind}" for node in figures for kind in KINDS),
+            *(f"{RESULTS}/figures/{node.address}.{kind}" for node in figures for kind in FORMATS),
             *(node.file(name) for node in tables for name in TABLES),
         ]
 
@@ -159,7 +165,7 @@ class Plan:
             **{
                 f"{RESULTS}/figures/{node.name}.{kind}": f"{node.address}.{kind}"
                 for node in figures
-                for kind in KINDS
+                for kind in FORMATS
             },
             **{f"{RESULTS}/tables/{node.name}": node.address for node in tables},
         }

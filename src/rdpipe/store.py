@@ -7,6 +7,7 @@ published as relative symbolic links into the store.
 """
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rdpipe.digests import content_digest, file_sha256
+from rdpipe.digests import content_digest, digest, file_sha256
 from rdpipe.errors import RdpipeError
 from rdpipe.files import read_json, write_json
 
 RECORD = "record.json"
+OBJECT = re.compile(r"/objects/[0-9a-f]{2}/[0-9a-f]{64}$")  # the folder of an object, in any store
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,12 @@ class Store:
         A damaged one is set aside, so that the key is free to be computed again.
         """
         folder = self.path(key)
-        if not folder.is_dir():
+        if not folder.exists():
             return None
-        if all(_intact(folder, name) for name in _files(folder)) and _files(folder):
+        files = _files(folder)
+        if files and all(_intact(folder / name, said) for name, said in files.items()):
             return folder
-        self._set_aside(folder)
+        _set_aside(folder)
         return None
 
     def add(self, key: str, write: Callable[[Path], None], record: Callable[[], Any]) -> Path:
@@ -65,7 +68,8 @@ class Store:
                 }
                 for path in paths
             }
-            write_json(folder / RECORD, {"key": key, **record(), "files": files})
+            body = {"key": key, **record(), "files": files}
+            write_json(folder / RECORD, {**body, "digest": digest(body)})
             for path in folder.iterdir():
                 path.chmod(0o444)
             folder.chmod(0o755)  # mkdtemp's own mode would shut out everyone else
@@ -83,31 +87,27 @@ class Store:
                 folder.rename(final)
         return final
 
-    def _set_aside(self, folder: Path) -> None:
-        damaged = self.root / "damaged"
-        damaged.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # another job has just done the same
-            folder.rename(tempfile.mkdtemp(prefix=f"{folder.name[:12]}-", dir=damaged))
 
-    def content(self, path: Path) -> str:
-        """Content digest of an input: from its record if it is published, else from the file.
+def content_of(path: Path) -> str:
+    """Content digest of an input: from its record if it lies in a store, else from the file.
 
-        Raises
-        ------
-        RdpipeError
-            If the file does not hold the bytes that its record says. Its object is set aside, so
-            that the next call of the workflow computes it again.
-        """
-        real = path.resolve()
-        if not real.is_relative_to(self.root.resolve()) or not (real.parent / RECORD).is_file():
-            return content_digest(real)
-        if not _intact(real.parent, real.name):
-            self._set_aside(real.parent)
-            raise RdpipeError(
-                f"{path} was damaged after it had been stored, and is now set aside in "
-                f"{self.root / 'damaged'}: call snakemake again to compute it anew."
-            )
-        return str(_files(real.parent)[real.name]["content"])
+    Raises
+    ------
+    RdpipeError
+        If a file of a store is gone, or does not hold the bytes that its record says. Its object
+        is set aside, so that the next call of the workflow computes it again.
+    """
+    real = path.resolve()
+    if not OBJECT.search(real.parent.as_posix()):
+        return content_digest(real)
+    said = _files(real.parent).get(real.name)
+    if said is None or not _intact(real, said):
+        _set_aside(real.parent)
+        raise RdpipeError(
+            f"{path} was damaged after it had been stored, and is set aside; "
+            "call snakemake again to compute it anew."
+        )
+    return said["content"]
 
 
 def publish(folder: Path, links: Mapping[str, Path]) -> None:
@@ -120,6 +120,11 @@ def publish(folder: Path, links: Mapping[str, Path]) -> None:
     links
         File name in the object -> path of the link. A link is relative, so that a results folder
         that is copied or moved with its store keeps working, and replaces what was there.
+
+    Raises
+    ------
+    RdpipeError
+        If the object lacks one of the files.
     """
     for name, link in links.items():
         if not (folder / name).is_file():
@@ -130,7 +135,18 @@ def publish(folder: Path, links: Mapping[str, Path]) -> None:
 
 
 def place_link(link: Path, target: str) -> None:
-    """Make `link` a symbolic link to `target`, at once, replacing what was there."""
+    """Make `link` a symbolic link to `target`, at once, replacing what was there.
+
+    Raises
+    ------
+    RdpipeError
+        If there is a folder in its place, as in results that were copied without their links.
+    """
+    if link.is_dir() and not link.is_symlink():
+        raise RdpipeError(
+            f"{link} is a folder where a link belongs, so these results were copied without their "
+            "links; remove results/ and copy it again with `cp -a`."
+        )
     link.parent.mkdir(parents=True, exist_ok=True)
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
@@ -138,13 +154,39 @@ def place_link(link: Path, target: str) -> None:
     temporary.replace(link)
 
 
-def _files(folder: Path) -> dict[str, Any]:
+def set_plain_names(links: Mapping[str, str]) -> None:
+    """Let plain names show the current study: linked if its result exists, else removed.
+
+    Parameters
+    ----------
+    links
+        Path of a plain name, such as results/figures/fig3.pdf -> the current result beside it.
+    """
+    for name, target in links.items():
+        link = Path(name)
+        if (link.parent / target).exists():
+            place_link(link, target)
+        elif link.is_symlink():
+            link.unlink()
+
+
+def _files(folder: Path) -> dict[str, dict[str, str]]:
+    """What an object's record says of its files; nothing if the record cannot be believed."""
     try:
-        return dict(read_json(folder / RECORD)["files"])
-    except (OSError, ValueError, KeyError):
+        body = read_json(folder / RECORD)
+        genuine = body.pop("digest") == digest(body) and body["key"] == folder.name
+        return dict(body["files"]) if genuine else {}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
 
 
-def _intact(folder: Path, name: str) -> bool:
-    path, said = folder / name, _files(folder).get(name)
-    return said is not None and path.is_file() and file_sha256(path) == said["sha256"]
+def _intact(path: Path, said: Mapping[str, str]) -> bool:
+    return path.is_file() and file_sha256(path) == said["sha256"]
+
+
+def _set_aside(folder: Path) -> None:
+    """Move a damaged object out of the way, into its store's folder `damaged`."""
+    damaged = folder.parents[2] / "damaged"
+    damaged.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):  # another job has just done the same
+        folder.rename(Path(tempfile.mkdtemp(prefix=f"{folder.name[:12]}-", dir=damaged)) / "object")

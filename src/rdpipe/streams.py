@@ -9,19 +9,20 @@ import numpy as np
 
 CHUNK = 256  # steps drawn at a time
 
-_WEIGHTS, _ORDER, _NOISE = range(3)
+# What numbers are drawn for: by training, then by evaluation.
+WEIGHTS, ORDER, NOISE, TRAIN_SAMPLES, TEST_SAMPLES, OUTER_SAMPLES = range(6)
 
 
-def _generator(seed: int, stream: int, index: int = 0) -> np.random.Generator:
-    """An independent generator for part `index` of one stream of `seed`."""
+def generator(seed: int, use: int, index: int = 0) -> np.random.Generator:
+    """An independent generator for part `index` of one use of `seed`."""
     return np.random.Generator(
-        np.random.Philox(np.random.SeedSequence(seed, spawn_key=(stream, index)))
+        np.random.Philox(np.random.SeedSequence(seed, spawn_key=(use, index)))
     )
 
 
 def weights(seed: int) -> np.random.Generator:
     """The generator of a model's initial weights."""
-    return _generator(seed, _WEIGHTS)
+    return generator(seed, WEIGHTS)
 
 
 def rows(seed: int, chunk: int, n: int, batch_size: int) -> np.ndarray:
@@ -33,7 +34,7 @@ def rows(seed: int, chunk: int, n: int, batch_size: int) -> np.ndarray:
     start = chunk * CHUNK * batch_size
     stop = start + CHUNK * batch_size
     first, last = start // n, (stop - 1) // n
-    epochs = [_generator(seed, _ORDER, epoch).permutation(n) for epoch in range(first, last + 1)]
+    epochs = [generator(seed, ORDER, epoch).permutation(n) for epoch in range(first, last + 1)]
     order = np.concatenate(epochs)[start - first * n : stop - first * n]
     return order.reshape(CHUNK, batch_size)
 
@@ -41,4 +42,4 @@ def rows(seed: int, chunk: int, n: int, batch_size: int) -> np.ndarray:
 def noise(seed: int, chunk: int, batch_size: int, latent: int) -> np.ndarray:
     """Standard normal noise of steps `chunk * CHUNK` onwards: float32 (CHUNK, B, D)."""
     shape = (CHUNK, batch_size, latent)
-    return _generator(seed, _NOISE, chunk).standard_normal(shape, dtype=np.float32)
+    return generator(seed, NOISE, chunk).standard_normal(shape, dtype=np.float32)

@@ -21,13 +21,20 @@ from pydantic_core import ErrorDetails
 
 from rdpipe.errors import RdpipeError
 
+# Names of rules, which no target may have: the stages, and what makes all targets.
+STAGES = ("datasets", "splits", "neighbours", "training", "evaluation", "tables", "figures")
+RULES = frozenset({"all", *STAGES})
+FIGURES = Path(__file__).parent / "figures"
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 Factor = Literal["angle", "hue", "scale", "x", "y"]
 Axis = Literal["beta", "seed"]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Tetrominoes(_Model):
@@ -126,7 +133,7 @@ class Evaluation(_Model):
 
     examples: PositiveInt = 8
     """Difficult test examples whose reconstructions are kept."""
-    outer: PositiveInt = 4096
+    outer: Annotated[int, Field(ge=2)] = 4096
     """Training examples over which mutual information and marginal KL are averaged."""
     batch: Annotated[int, Field(ge=2)] = 512
     """Batch size of the paper's own estimate of the two (Section 4.5)."""
@@ -149,14 +156,14 @@ class Figure(_Model):
     """What a figure is drawn from: exactly one of the three."""
 
     dataset: Name | None = None
-    splits: tuple[Name, ...] | None = None
+    splits: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     experiment: Name | None = None
 
 
 class Study(_Model):
     """A whole study: catalogues of datasets, splits and architectures, and what to ask of them."""
 
-    store: str = "results/store"
+    store: Annotated[str, Field(min_length=1)] = "results/store"
     """Folder of the store."""
     datasets: dict[Name, Tetrominoes]
     splits: dict[Name, Split]
@@ -171,6 +178,15 @@ class Study(_Model):
     figures: dict[Name, Figure]
     targets: tuple[Name, ...]
     """Figures, and experiments whose tables, that `snakemake` without a target makes."""
+
+
+def merge(config: dict[str, Any], overlay: Mapping[str, Any]) -> None:
+    """Lay an overlay over a configuration, as Snakemake does: mappings merge, others replace."""
+    for key, value in overlay.items():
+        if isinstance(value, Mapping) and isinstance(config.get(key), dict):
+            merge(config[key], value)
+        else:
+            config[key] = value
 
 
 def read_study(config: Mapping[str, Any]) -> Study:
@@ -213,6 +229,8 @@ def _sentence(detail: ErrorDetails, config: Mapping[str, Any]) -> str:
             break
     if detail["type"] == "extra_forbidden":
         return f"{path}: there is no such setting; remove it or mend its spelling."
+    if detail["type"] == "union_tag_not_found":
+        return f"{path}.kind: this setting is missing; add it."
     if detail["type"] == "missing":
         return f"{path}: this setting is missing; add it."
     message = detail["msg"][0].lower() + detail["msg"][1:]
@@ -222,7 +240,20 @@ def _sentence(detail: ErrorDetails, config: Mapping[str, Any]) -> str:
 def _faults(study: Study) -> Iterable[str]:
     """Faults that lie between the settings: one sentence each."""
     yield from _repeated("betas", [f"{beta:g}" for beta in study.betas])
+    for beta in study.betas:
+        if float(f"{beta:g}") != beta:
+            yield f"betas: {beta!r} has more than the six digits that paths spell; round it."
     yield from _repeated("seeds", study.seeds)
+    yield from _repeated("training.pack", study.training.pack)
+    yield from _repeated("evaluation.pack", study.evaluation.pack)
+    if study.evaluation.batch > study.evaluation.outer:
+        yield (
+            f"evaluation.batch: {study.evaluation.batch} samples are more than evaluation.outer = "
+            f"{study.evaluation.outer} gives; lower it, or raise outer."
+        )
+    for key, names in (("experiments", study.experiments), ("figures", study.figures)):
+        for name in RULES.intersection(names):
+            yield f"{key}.{name}: a rule of the workflow has this name; choose another."
     for name, dataset in study.datasets.items():
         yield from _dataset_faults(f"datasets.{name}", dataset)
     for name, split in study.splits.items():
@@ -268,8 +299,7 @@ def _split_faults(path: str, split: CV | CD | Checkerboard, study: Study) -> Ite
 
 
 def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterable[str]:
-    modules = (Path(__file__).parent / "figures").glob("*.py")
-    known = sorted(file.stem for file in modules if "\ndef draw(" in file.read_text("utf-8"))
+    known = sorted(file.stem for file in FIGURES.glob("[!_]*.py"))
     yield from _unknown(path, [name], known, "module of rdpipe.figures", listed=False)
     if (
         sum(source is not None for source in (figure.dataset, figure.splits, figure.experiment))

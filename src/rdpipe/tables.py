@@ -35,13 +35,13 @@ def write_tables(
     Parameters
     ----------
     folder
-        where the files go.
+        Where the files go.
     runs
-        the axes RUN of each run, in the order of the rows.
+        The axes RUN of each run, in the order of the rows.
     metrics
-        each run's metrics.parquet.
+        Each run's metrics.parquet.
     reconstructions
-        each run's reconstructions.npz; those of the smallest seed are read.
+        Each run's reconstructions.npz; those of the smallest seed are read.
     """
     rd = rd_table(runs, metrics)
     for name, table in (("rd", rd), ("rd_summary", summarise(rd))):

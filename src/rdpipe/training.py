@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from rdpipe import models, streams
+from rdpipe import devices, files, models, streams
 from rdpipe.progress import Progress
 
 log = logging.getLogger("rdpipe")
@@ -71,18 +72,21 @@ class Pack:
     step: int = 0
 
 
-def device() -> torch.device:
-    """The device a job computes on: the GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 @contextmanager
-def _subnormals_flushed() -> Iterator[None]:
-    """Take subnormal numbers (float32: below 1e-38) for zero, on this thread and those it starts.
+def tuned_process() -> Iterator[None]:
+    """Two settings of the process that make many steps of the same sizes faster on a CPU.
 
-    Adam's moments of weights whose gradient has become zero for good (of a dead unit, say) shrink
-    to them and stay there; measured on a CPU, its step is then fifteen times slower.
+    Subnormal numbers (float32: below 1e-38) are taken for zero: Adam's moments of weights whose
+    gradient has become zero for good (of a dead unit, say) shrink to them and stay there; measured,
+    its step is then fifteen times slower. And glibc keeps what is freed, for the next step asks for
+    the same sizes again: by default large tensors go back to the system, which clears their pages
+    anew in every step, measured at 5 % of a step with 4 runs, 20 % with 12.
     """
+    trim_threshold, mmap_max = -1, -4  # malloc.h
+    with suppress(OSError, AttributeError):  # not glibc
+        libc = ctypes.CDLL(None)
+        libc.mallopt(trim_threshold, -1)
+        libc.mallopt(mmap_max, 0)
     torch.set_flush_denormal(True)
     try:
         yield
@@ -90,20 +94,7 @@ def _subnormals_flushed() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _keep_freed_memory() -> None:
-    """Let glibc keep what is freed, for the next step asks for the same sizes again.
-
-    By default large tensors go back to the system, which clears their pages anew in every step:
-    measured at 5 % of a step with 4 runs, 20 % with 12.
-    """
-    trim_threshold, mmap_max = -1, -4  # malloc.h
-    with suppress(OSError, AttributeError):  # not glibc
-        libc = ctypes.CDLL(None)
-        libc.mallopt(trim_threshold, -1)
-        libc.mallopt(mmap_max, 0)
-
-
-@_subnormals_flushed()
+@tuned_process()
 def train(
     images: np.ndarray,
     runs: Sequence[Run],
@@ -114,7 +105,7 @@ def train(
     learning_rate: float,
     precision: str,
     history_every: int,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
     state: Path | None = None,
     save_every: float = 180.0,
 ) -> list[Trained]:
@@ -128,10 +119,14 @@ def train(
         β and seed of each run. Those of one seed share initial weights, batches and noise.
     arch
         See `models.initial_parameters`.
+    iterations, batch_size, learning_rate
+        Number of Adam's steps, examples in each, and Adam's learning rate.
     precision
         "float32" or "float64".
     history_every
         Iterations of an interval of the history.
+    device
+        Where to compute; None lets `devices.choose` decide.
     state
         File to which the training is saved, at least `save_every` seconds apart and when it is
         done, and from which a later call with the same arguments goes on, with the same result as
@@ -143,22 +138,25 @@ def train(
         In the order of `runs`. One that diverges is a result too, and does not touch the others.
     """
     images = np.ascontiguousarray(images)
-    call = {
+    settings = {
         "arch": dict(arch), "image_shape": list(images.shape[1:]), "n_train": len(images),
         "iterations": iterations, "batch_size": batch_size, "learning_rate": learning_rate,
         "precision": precision,
     }  # fmt: skip
-    pack = new_pack(runs, call, torch.device(device))
+    device = torch.device(device or devices.choose())
+    seeds = [run.seed for run in runs]
+    initial = models.initial_parameters(arch, images.shape[1:], seeds)
+    pack = new_pack(initial, learning_rate, _DTYPES[precision], device)
     if state:
+        # the workflow's path says as much, but a state must fit wherever it comes from
         rest = {
             "runs": [asdict(run) for run in runs], "history_every": history_every,
             "images": hashlib.sha256(images.data).hexdigest(),
         }  # fmt: skip
-        key = json.dumps(call | rest, sort_keys=True)
+        key = json.dumps(settings | rest, sort_keys=True)
         _resume(pack, state, key)
     beta = torch.tensor([run.beta for run in runs], dtype=_DTYPES[precision], device=device)
     pixels = torch.from_numpy(images.reshape(len(images), -1)).to(device)
-    seeds = [run.seed for run in runs]
     feed = batches(pixels, seeds, batch_size, arch["latent"], beta.dtype, pack.step)
     progress = Progress(iterations, "training", done=pack.step)
     saved = time.monotonic()
@@ -172,19 +170,18 @@ def train(
             saved = time.monotonic()
     if state:
         _save(pack, state, key)
-    return [_trained(pack, i, run, call, history_every) for i, run in enumerate(runs)]
+    return [_trained(pack, i, run, settings, history_every) for i, run in enumerate(runs)]
 
 
-def new_pack(runs: Sequence[Run], call: Mapping[str, Any], device: torch.device) -> Pack:
-    """A pack before its first step."""
-    _keep_freed_memory()
-    seeds = [run.seed for run in runs]
-    initial = models.initial_parameters(call["arch"], call["image_shape"], seeds)
-    dtype = _DTYPES[call["precision"]]
+def new_pack(
+    initial: Mapping[str, Tensor], learning_rate: float, dtype: torch.dtype, device: torch.device
+) -> Pack:
+    """A pack before its first step, from the initial parameters of R runs."""
     parameters = {name: p.to(device, dtype).requires_grad_() for name, p in initial.items()}
-    optimizer = torch.optim.Adam(parameters.values(), lr=call["learning_rate"], fused=True)
-    history = torch.empty(0, 2, len(runs), dtype=torch.float64)
-    return Pack(parameters, optimizer, history, torch.zeros(len(runs), dtype=torch.int64))
+    optimizer = torch.optim.Adam(parameters.values(), lr=learning_rate, fused=True)
+    n_runs = len(parameters["mean.bias"])
+    history = torch.empty(0, 2, n_runs, dtype=torch.float64)
+    return Pack(parameters, optimizer, history, torch.zeros(n_runs, dtype=torch.int64))
 
 
 def batches(
@@ -227,9 +224,9 @@ def advance(pack: Pack, feed: Iterator[tuple[Tensor, Tensor]], beta: Tensor, ste
     for i in range(steps):
         x, noise = next(feed)
         mean, log_variance = models.encode(pack.parameters, x)
-        z = mean + (log_variance / 2).exp() * noise
+        z = models.sample(mean, log_variance, noise)
         distortion = models.distortion(models.decode(pack.parameters, z), x)
-        rate = models.rate(mean, log_variance)
+        rate = models.rate(mean, log_variance).mean(1)
         pack.optimizer.zero_grad()
         (distortion + beta * rate).sum().backward()
         pack.optimizer.step()
@@ -247,13 +244,15 @@ def _note(pack: Pack, values: Tensor) -> None:
     pack.step += len(values)
 
 
-def _trained(pack: Pack, i: int, run: Run, call: Mapping[str, Any], history_every: int) -> Trained:
+def _trained(
+    pack: Pack, i: int, run: Run, settings: Mapping[str, Any], history_every: int
+) -> Trained:
     """Run i of a pack, its history cut where it diverged."""
     iteration = np.arange(1, len(pack.history) + 1, dtype=np.int64) * history_every
-    iteration = iteration.clip(max=call["iterations"])
+    iteration = iteration.clip(max=settings["iterations"])
     parameters = {name: p[i].detach().cpu().clone() for name, p in pack.parameters.items()}
     # the last update of all is seen by no later step
-    last_bad = 0 if all(p.isfinite().all() for p in parameters.values()) else call["iterations"]
+    last_bad = 0 if all(p.isfinite().all() for p in parameters.values()) else settings["iterations"]
     diverged_at = int(pack.diverged_at[i]) or last_bad or None
     kept = iteration < (diverged_at or np.inf)
     distortion, rate = pack.history[kept, :, i].numpy().T
@@ -264,7 +263,7 @@ def _trained(pack: Pack, i: int, run: Run, call: Mapping[str, Any], history_ever
         "objective": distortion + run.beta * rate,
     }
     end = {"status": "diverged" if diverged_at else "finished", "diverged_at": diverged_at}
-    return Trained(parameters, history, {**call, **asdict(run), **end})
+    return Trained(parameters, history, {**settings, **asdict(run), **end})
 
 
 def _save(pack: Pack, path: Path, key: str) -> None:
@@ -274,9 +273,12 @@ def _save(pack: Pack, path: Path, key: str) -> None:
     for (name, parameter), state in zip(pack.parameters.items(), moments, strict=True):
         tensors[f"parameter/{name}"] = parameter.detach()
         tensors |= {f"{part}/{name}": value for part, value in state.items()}
-    temporary = path.with_name(path.name + ".new")
-    save_file(tensors, temporary, metadata={"key": key, "step": str(pack.step)})
-    temporary.replace(path)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        save_file(tensors, temporary, metadata={"key": key, "step": str(pack.step)})
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _resume(pack: Pack, path: Path, key: str) -> None:
@@ -307,8 +309,6 @@ def _resume(pack: Pack, path: Path, key: str) -> None:
 def write_run(folder: Path, trained: Trained) -> None:
     """Write model.safetensors, history.parquet and run.json."""
     import pandas as pd  # training itself needs only torch, numpy and safetensors
-
-    from rdpipe import files
 
     save_file(trained.parameters, folder / "model.safetensors")
     files.write_parquet(folder / "history.parquet", pd.DataFrame(trained.history))

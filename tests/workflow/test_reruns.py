@@ -9,6 +9,8 @@ import pytest
 
 from .conftest import make_checkout
 
+pytestmark = pytest.mark.workflow
+
 SINGLE = {"training": {"pack": []}, "evaluation": {"pack": []}}
 RUNS = [f"half/mlp-1 beta={beta} seed={seed}" for beta in ("0.1", "1") for seed in (0, 1)]
 TRAINING = {f"training {run}" for run in RUNS}
@@ -132,7 +134,7 @@ def test_a_training_that_is_killed_after_a_setting_changed(checkout):
 
 def test_a_packed_training_that_fails_half_way_loses_no_finished_run(checkout):
     fail = "        if item.axes == {'beta': 1, 'seed': 0}: raise RuntimeError('half-way')\n"
-    line = "        finish(item, partial("
+    line = "        yield item, partial("
     checkout.edit(ADAPTER, line, fail + line)
     longer = {"training": {"iterations": 30}}
     outcome = checkout.snakemake(**longer)

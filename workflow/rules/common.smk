@@ -5,12 +5,14 @@ import re
 import sys
 
 # The library of this very checkout, here and in the jobs, whatever is installed.
-sys.path.insert(0, os.path.join(workflow.basedir, "src"))
-os.environ.update(PYTHONPATH=sys.path[0])
+SOURCE = os.path.join(workflow.basedir, "src")
+sys.path.insert(0, SOURCE)
+os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
 
 from rdpipe.errors import RdpipeError
-from rdpipe.plan import RUN_STAGES, STAGES, Plan
-from rdpipe.study import read_study
+from rdpipe.plan import RUN_PATH, RUN_STAGES, Plan, spell
+from rdpipe.store import set_plain_names
+from rdpipe.study import STAGES, read_study
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -18,13 +20,16 @@ try:
 except RdpipeError as error:
     raise WorkflowError(str(error))
 plan = Plan(study)
+AXES = {
+    "beta": [spell("beta", beta) for beta in study.betas],
+    "seed": [spell("seed", seed) for seed in study.seeds],
+}
 
 
 # The wildcard of a stage is an address: a name and a digest, of the current study only.
 wildcard_constraints:
     **{stage: "|".join(plan.addresses(stage)) for stage in STAGES},
-    beta="|".join(re.escape(f"{beta:g}") for beta in study.betas),
-    seed="|".join(str(seed) for seed in study.seeds),
+    **{axis: "|".join(map(re.escape, values)) for axis, values in AXES.items()},
 
 
 # Inputs are `ancient`: an address says what its result was made from, so it is current if it
@@ -60,16 +65,16 @@ def runs(stage, wildcards):
 
 def per_run(stage, file):
     """Output of a stage: a file of each run, packed axes spelled out, the others wildcards."""
-    values = {"beta": [f"{beta:g}" for beta in study.betas], "seed": study.seeds}
+    pack = getattr(study, stage).pack
     return expand(
-        f"results/{stage}/{{{stage}}}/beta-{{beta}}/seed-{{seed}}/{file}",
-        **{axis: values[axis] for axis in values if axis in getattr(study, stage).pack},
+        f"results/{stage}/{{{stage}}}/{RUN_PATH}/{file}",
+        **{axis: values for axis, values in AXES.items() if axis in pack},
         allow_missing=True,
     )
 
 
 def per_job(stage):
     """Log of a job: only axes that are not packed tell it from others."""
-    axes = [axis for axis in ("beta", "seed") if axis not in getattr(study, stage).pack]
+    axes = [axis for axis in AXES if axis not in getattr(study, stage).pack]
     name = "_".join(f"{axis}-{{{axis}}}" for axis in axes) or "all"
     return f"results/logs/{stage}/{{{stage}}}/{name}.log"

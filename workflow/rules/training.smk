@@ -18,7 +18,8 @@ rule training:
         "../../envs/rdpipe.yaml"
     threads: study.training.threads
     resources:
-        mem_mb=4000,
+        # weights, gradients and Adam's moments of each run, beside the images
+        mem_mb=lambda w: 3000 + 100 * len(runs("training", w)),
         gpu=1,
     params:
         spec=spec("training"),

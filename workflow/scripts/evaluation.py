@@ -3,35 +3,20 @@
 from functools import partial
 from pathlib import Path
 
-from rdpipe.jobs import Item, Job
+from rdpipe.jobs import Job, items_of_runs
 
 spec, given, out = snakemake.params.spec, snakemake.input, snakemake.output
-shared = {"train": given.train, "test": given.test, "distances": given.distances}
 
 
-def compute(items, finish, _state):
-    from rdpipe import evaluation
+def compute(items, _state):
+    from rdpipe.evaluation import load_split, write_evaluation
 
-    split = evaluation.load_split(**{name: Path(path) for name, path in shared.items()})
+    split = load_split(Path(given.train), Path(given.test), Path(given.distances))
     for item in items:
-        run, model = Path(item.inputs["run"]), Path(item.inputs["model"])
-        finish(
-            item,
-            partial(
-                evaluation.write_evaluation, split=split, run=run, model=model, **spec["settings"]
-            ),
-        )
+        run = {name: Path(item.inputs[name]) for name in ("model", "run")}
+        yield item, partial(write_evaluation, split=split, **run, **spec["settings"])
 
 
+files = {"metrics.parquet": out.metrics, "reconstructions.npz": out.reconstructions}
 job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0], threads=snakemake.threads)
-items = [
-    Item(
-        {**shared, "model": model, "run": run},
-        {"metrics.parquet": metrics, "reconstructions.npz": reconstructions},
-        axes,
-    )
-    for axes, model, run, metrics, reconstructions in zip(
-        spec["runs"], given.model, given.run, out.metrics, out.reconstructions, strict=True
-    )
-]
-job.make_all(items, compute)
+job.make_all(items_of_runs(spec["runs"], dict(given.items()), files), compute)

@@ -4,20 +4,15 @@ from pathlib import Path
 
 from rdpipe.jobs import Item, Job
 
-inputs = dict(snakemake.input.items())
-job = Job(
-    snakemake.params.spec,
-    store=snakemake.params.store,
-    log_file=snakemake.log[0],
-    threads=snakemake.threads,
-)
+spec, given = snakemake.params.spec, snakemake.input
+job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0], threads=snakemake.threads)
 
 
 def write(folder):
     from rdpipe.neighbours import write_neighbours
 
-    paths = {name: Path(path) for name, path in inputs.items()}
-    write_neighbours(folder, **paths, threads=job.threads)
+    write_neighbours(folder, train=Path(given.train), test=Path(given.test))
 
 
-job.make(Item(inputs, {"distances.parquet": snakemake.output.distances}), write)
+files = {"distances.parquet": snakemake.output.distances}
+job.make(Item(dict(given.items()), files), write)

@@ -1,8 +1,5 @@
 """Set the plain names of one target to the results of the current study."""
 
-from pathlib import Path
+from rdpipe.store import set_plain_names
 
-from rdpipe.store import place_link
-
-for link, target in snakemake.params.links.items():
-    place_link(Path(link), target)
+set_plain_names(snakemake.params.links)

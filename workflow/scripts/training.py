@@ -2,31 +2,24 @@
 
 from functools import partial
 
-from rdpipe.jobs import Item, Job
+from rdpipe.jobs import Job, items_of_runs
 
-spec, out, par = snakemake.params.spec, snakemake.output, snakemake.params
-inputs = {"train": snakemake.input.train}
+spec, given, out = snakemake.params.spec, snakemake.input, snakemake.output
 
 
-def compute(items, finish, state):
+def compute(items, state):
     from rdpipe import training
     from rdpipe.files import read_npz
 
-    trained = training.train(
-        read_npz(snakemake.input.train)["images"],
-        [training.Run(**item.axes) for item in items],
-        state=state,
-        save_every=par.save_every,
-        device=training.device(),
-        **spec["settings"],
-    )
-    for item, result in zip(items, trained, strict=True):
-        finish(item, partial(training.write_run, trained=result))
+    images = read_npz(given.train)["images"]
+    runs = [training.Run(**item.axes) for item in items]
+    kept = {"state": state, "save_every": snakemake.params.save_every}
+    for item, trained in zip(
+        items, training.train(images, runs, **kept, **spec["settings"]), strict=True
+    ):
+        yield item, partial(training.write_run, trained=trained)
 
 
-job = Job(spec, store=par.store, log_file=snakemake.log[0], threads=snakemake.threads)
-items = [
-    Item(inputs, {"model.safetensors": model, "history.parquet": history, "run.json": run}, axes)
-    for axes, model, history, run in zip(spec["runs"], out.model, out.history, out.run, strict=True)
-]
-job.make_all(items, compute)
+files = {"model.safetensors": out.model, "history.parquet": out.history, "run.json": out.run}
+job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0], threads=snakemake.threads)
+job.make_all(items_of_runs(spec["runs"], {"train": given.train}, files), compute)
