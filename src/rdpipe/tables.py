@@ -56,9 +56,13 @@ def rd_table(runs: Sequence[Mapping[str, Any]], metrics: Sequence[Path]) -> pd.D
     paths = [str(path) for path in metrics]
     measured = pq.read_table(paths, partitioning=None).to_pandas()
     if measured["part"].tolist() != ["train", "test"] * len(runs):
+        parts = (
+            (path, pq.read_table(path, columns=["part"])["part"].to_pylist()) for path in paths
+        )
+        faulty = next(path for path, part in parts if part != ["train", "test"])
         raise RdpipeError(
-            "a metrics.parquet does not hold one train row, then one test row: "
-            "remove the evaluation it belongs to and run it again"
+            f"{faulty} does not hold one train row, then one test row; "
+            "remove it and call snakemake again."
         )
     n = measured["n"].to_numpy().reshape(-1, 2)  # of train and test
     axes = pd.DataFrame([run for run in runs for _ in range(2)], columns=RUN)
