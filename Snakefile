@@ -33,12 +33,3 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
-
-
-# Plain names never show another study: those of what is still to come, or failed, are removed.
-onstart:
-    set_plain_names(plan.target_links(plan.targets))
-
-
-onerror:
-    set_plain_names(plan.target_links(plan.targets))

@@ -5,12 +5,14 @@ import time
 
 log = logging.getLogger("rdpipe")
 
+EVERY = 10.0  # seconds between two lines
+
 
 class Progress:
-    """Counts work done and logs share, speed and time left at most every `every` seconds."""
+    """Counts work done and logs share, speed and time left at most every ten seconds."""
 
-    def __init__(self, total: int, label: str, done: int = 0, every: float = 10.0) -> None:
-        self.total, self.label, self.done, self.every = total, label, done, every
+    def __init__(self, total: int, label: str, done: int = 0) -> None:
+        self.total, self.label, self.done = total, label, done
         self._first, self._start = done, time.monotonic()
         self._last = self._start
 
@@ -18,13 +20,13 @@ class Progress:
         """Add `n` units of work done since the last call."""
         self.done += n
         now = time.monotonic()
-        if now - self._last < self.every:
+        if now - self._last < EVERY:
             return
         self._last = now
-        rate = (self.done - self._first) / (now - self._start)
-        left = (self.total - self.done) / rate
+        speed = (self.done - self._first) / (now - self._start)
+        left = (self.total - self.done) / speed
         share = 100 * self.done / self.total
         log.info(
             f"{self.label}: {self.done:,} of {self.total:,} ({share:.0f} %), "
-            f"{rate:.3g} a second, {left:.0f} s left"
+            f"{speed:.3g} a second, {left:.0f} s left"
         )

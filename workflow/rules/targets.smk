@@ -4,6 +4,16 @@ A target rule, like `all`, has no output of its own. At each call it sets the pl
 as results/figures/fig3.pdf, to the results of the current study.
 """
 
+
+# Plain names never show another study: those of what is still to come, or failed, are removed.
+onstart:
+    set_plain_names(plan.target_links(plan.targets))
+
+
+onerror:
+    set_plain_names(plan.target_links(plan.targets))
+
+
 for target in plan.targets:
 
     rule:
