@@ -1,72 +1,107 @@
-"""Time and memory of one full evaluation of one run: 81,920 train and 81,920 test images.
+"""Time and memory of evaluating one run: 81,920 train and 81,920 test images, or as many as given.
 
 Random images and random parameters, so that nothing needs to be trained first:
 
-    python benchmarks/evaluation.py --json evaluation.json
+    python benchmarks/evaluation.py --archs mlp-1 cnn-3 --json evaluation.json
+
+log p(x) is timed by itself, at few samples: its time is proportional to images × samples.
 """
 
 import argparse
 import resource
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from rdpipe import evaluation, models
+from rdpipe import evaluation, likelihood, models
 from rdpipe.files import write_json
 from rdpipe.images import bernoulli_entropy
 
-SETTINGS = {"examples": 8, "outer": 4096, "batch": 512, "seed": 0}
+SHAPE = (32, 32, 3)
+MLP = {"kind": "mlp", "width": 512, "latent": 10}
+CNN = {"kind": "cnn", "channels": 64, "dense": 0, "latent": 10}
+ARCHS = {"mlp-1": MLP | {"layers": 1}, "mlp-3": MLP | {"layers": 3},
+         "cnn-1": CNN | {"layers": 1}, "cnn-3": CNN | {"layers": 3}}  # fmt: skip
+SETTINGS = {"examples": 8, "outer": 4096, "batch": 512, "seed": 0, "memorization_images": 2048}
+TIMED = (
+    (evaluation, "measure"),
+    (evaluation, "measure_rate_terms"),
+    (evaluation, "measure_optimal_decoder"),
+    (evaluation, "measure_memorization"),
+    (likelihood, "measure_likelihood"),
+)
 
 
-def random_split(n: int) -> evaluation.Split:
-    """Train and test of `n` images of noise, mostly black as Tetrominoes are."""
+def random_split(n_train: int, n_test: int) -> evaluation.Split:
+    """Train and test images of noise, mostly black as Tetrominoes are."""
     random = np.random.default_rng(0)
     parts = []
-    for _ in range(2):
-        images = random.integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
+    for n in (n_train, n_test):
+        images = random.integers(0, 256, (n, *SHAPE), dtype=np.uint8)
         images[:, 8:] = 0
         parts.append(evaluation.Part(images, bernoulli_entropy(images)))
-    return evaluation.Split(*parts, random.integers(0, n, n), random.random(n))
+    return evaluation.Split(*parts, random.integers(0, n_train, n_test), random.random(n_test))
 
 
-def write_random_run(folder: Path, layers: int) -> dict[str, Path]:
+def write_random_run(folder: Path, arch: Mapping[str, Any]) -> dict[str, Path]:
     """A run as a training leaves it, with its initial parameters."""
-    arch = {"kind": "mlp", "layers": layers, "width": 512, "latent": 10}
-    parameters = models.initial_parameters(arch, (32, 32, 3), [0])
+    parameters = models.initial_parameters(models.build(arch, SHAPE), [0])
     paths = {"run": folder / "run.json", "model": folder / "model.safetensors"}
     save_file({name: tensor[0].contiguous() for name, tensor in parameters.items()}, paths["model"])
-    write_json(paths["run"], {"status": "finished"})
+    write_json(paths["run"], {"status": "finished", "arch": arch, "image_shape": SHAPE})
     return paths
+
+
+def time_calls(module: Any, function: str, seconds: dict[str, float]) -> None:
+    """From now on add the time of every call of a module's function to `seconds[function]`."""
+    inner: Callable[..., Any] = getattr(module, function)
+
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        value = inner(*args, **kwargs)
+        seconds[function] += time.perf_counter() - start
+        return value
+
+    setattr(module, function, timed)
 
 
 def main() -> None:
     """Print one line an architecture; write them all to --json."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=81_920, help="images in each part")
+    parser.add_argument("--train", type=int, default=81_920, help="training images")
+    parser.add_argument("--test", type=int, default=81_920, help="test images")
+    parser.add_argument("--archs", nargs="+", choices=ARCHS, default=list(ARCHS))
+    parser.add_argument("--images", type=int, default=32, help="images of each part for log p(x)")
+    parser.add_argument("--samples", type=int, default=500, help="samples of each for log p(x)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="where to write the numbers")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    split, rows = random_split(options.n), []
-    print("arch     seconds  of which I and marginal KL  peak memory so far [GB]")
-    for layers in (1, 3):
-        with tempfile.TemporaryDirectory() as name:
-            paths = write_random_run(Path(name), layers)
+    split, rows = random_split(options.train, options.test), []
+    asked = {name: value for name, value in vars(options).items() if name not in ("archs", "json")}
+    drawn = {"likelihood_images": options.images, "likelihood_samples": [options.samples]}
+    seconds = dict.fromkeys([*(function for _, function in TIMED), "total"], 0.0)
+    for module, function in TIMED:
+        time_calls(module, function, seconds)
+    print("seconds (the total without log p(x)), and the peak of memory so far in GB")
+    print("     ", *seconds, "memory", sep="  ")
+    for name in options.archs:
+        seconds.update(dict.fromkeys(seconds, 0.0))
+        with tempfile.TemporaryDirectory() as folder:
+            paths = write_random_run(Path(folder), ARCHS[name])
             start = time.perf_counter()
-            evaluation.write_evaluation(Path(name), split, **paths, **SETTINGS)
-            seconds = time.perf_counter() - start
-        posteriors = torch.randn(2, options.n, 10, dtype=torch.float64)
-        start = time.perf_counter()
-        evaluation.measure_rate_terms(*posteriors, np.random.default_rng(0), 4096, 512)
-        terms = time.perf_counter() - start
+            evaluation.write_evaluation(Path(folder), split, **paths, **SETTINGS, **drawn)
+            seconds["total"] = time.perf_counter() - start - seconds["measure_likelihood"]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        rows.append({"arch": f"mlp-{layers}", "n": options.n, "threads": options.threads,
-                     "seconds": seconds, "rate_terms_seconds": terms, "peak_gb": peak})  # fmt: skip
-        print(f"mlp-{layers} {seconds:11.1f} {terms:26.1f} {peak:24.2f}")
+        rows.append({"arch": name, **asked, **seconds, "peak_gb": peak})
+        steps = "".join(f"{value:{len(step) + 2}.1f}" for step, value in seconds.items())
+        print(f"{name}{steps} {peak:7.2f}", flush=True)
     if options.json:
         write_json(options.json, rows)
 

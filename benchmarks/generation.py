@@ -14,11 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rdpipe.datasets import write_dataset
+from rdpipe.datasets.tetrominoes import render, sample_factors, write_dataset
 from rdpipe.files import read_npz, write_json, write_npz
 from rdpipe.neighbours import write_neighbours
 from rdpipe.splits import write_split
-from rdpipe.tetrominoes import render, sample_factors
 
 BINS = {"angle": 16, "hue": 8, "scale": 5, "x": 16, "y": 16}
 LIMITS = {
@@ -47,7 +46,7 @@ def alone(step: Callable[..., Any], *args: Any, **settings: Any) -> dict[str, fl
 def measure(folder: Path, pairs: int) -> dict[str, dict[str, float]]:
     """All steps, with their files in `folder`; neighbours of `pairs` images among as many."""
     factors = sample_factors(0, BINS, LIMITS)
-    dataset = {"kind": "tetrominoes", "seed": 0, "bins": BINS, "limits": LIMITS}
+    dataset = {"seed": 0, "bins": BINS, "limits": LIMITS}
     files = {
         "images": folder / "images.npz",
         "factors": folder / "factors.parquet",

@@ -22,7 +22,7 @@ def call(monkeypatch):
 def test_check_counts_the_runs_of_each_target(call):
     result = call("check")
     assert result.exit_code == 0
-    assert "2,160 different runs of 257,000 iterations" in result.output
+    assert "6,240 different runs of 257,000 iterations" in result.output
     assert "240" in result.output
 
 

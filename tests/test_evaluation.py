@@ -12,7 +12,15 @@ from rdpipe import evaluation
 from rdpipe.files import read_npz, read_parquet, write_json, write_npz, write_parquet
 from rdpipe.images import bernoulli_entropy
 
-SETTINGS = {"examples": 3, "outer": 4096, "batch": 512, "seed": 0}
+SETTINGS = {
+    "examples": 3,
+    "outer": 4096,
+    "batch": 512,
+    "seed": 0,
+    "memorization_images": 64,
+    "likelihood_images": 16,
+    "likelihood_samples": [4, 32],
+}
 
 
 def constant_model(pixels, latent=2, mean=0.5, log_variance=-1.0, logit=0.3):
@@ -53,7 +61,9 @@ def make_split(train, test):
 
 def evaluate(folder, split, model, status="finished", **settings):
     folder.mkdir()
-    write_json(folder / "run.json", {"status": status})
+    arch = {"kind": "mlp", "layers": 1, "width": 4, "latent": model["mean.bias"].shape[-1]}
+    record = {"status": status, "arch": arch, "image_shape": split.train.images.shape[1:]}
+    write_json(folder / "run.json", record)
     save_file(model, folder / "model.safetensors")
     paths = {"run": folder / "run.json", "model": folder / "model.safetensors"}
     evaluation.write_evaluation(folder, split, **paths, **SETTINGS | settings)
@@ -63,8 +73,9 @@ def evaluate(folder, split, model, status="finished", **settings):
 
 def test_every_metric_of_a_model_that_ignores_its_input(tmp_path):
     train, test = random_images(700), random_images(600, seed=1)
-    metrics, _ = evaluate(tmp_path / "run", make_split(train, test), constant_model(6))
+    metrics, pictures = evaluate(tmp_path / "run", make_split(train, test), constant_model(6))
     p = 1 / (1 + math.exp(-0.3))
+    mean_image = train.mean(0) / 255
     rate = 0.5**2 + math.exp(-1)  # two dimensions of (m² + v - 1 - log v) / 2
     for part, images in (("train", train), ("test", test)):
         x = images.reshape(len(images), -1) / 255
@@ -78,6 +89,12 @@ def test_every_metric_of_a_model_that_ignores_its_input(tmp_path):
         assert row["elbo"] == pytest.approx(-distortion - rate, rel=1e-6)
         assert row["excess_distortion"] == pytest.approx(distortion - entropy, rel=1e-5)
         assert row["mse"] == pytest.approx(((x - p) ** 2).mean(), rel=1e-6)
+        # all codes are alike, so the optimal decoder returns the mean of all training images
+        assert row["weight_perplexity"] == pytest.approx(700, rel=1e-9)
+        assert row["optimal_gap"] == pytest.approx(((mean_image - p) ** 2).mean(), rel=1e-4)
+    np.testing.assert_array_equal(
+        pictures["optimal"], np.tile(np.round(255 * mean_image), (3, 1, 1, 1))
+    )
     row = metrics.loc["train"]
     assert row["mutual_information"] == pytest.approx(0, abs=1e-12)
     assert row["mutual_information_batch"] == pytest.approx(0, abs=1e-12)
@@ -93,6 +110,56 @@ def test_an_encoder_that_tells_all_examples_apart_and_its_reconstructions(tmp_pa
     x = pictures["input"].astype(float) / 255
     expected = np.round(255 / (1 + np.exp(50 - 100 * x)))
     np.testing.assert_array_equal(pictures["reconstruction"], expected)
+    # the optimal decoder has learned every image by heart
+    np.testing.assert_allclose(metrics["weight_perplexity"], 1, rtol=1e-6)
+    np.testing.assert_allclose(metrics["optimal_mse"], 0, atol=1e-9)
+    np.testing.assert_array_equal(pictures["optimal"], pictures["input"])
+
+
+def test_the_optimal_decoder_is_compared_at_samples_with_inputs_and_with_the_model(tmp_path):
+    # z = 5.1 x - 1 + N(0, 1), and the model returns pixel 1/2
+    images = np.tile(np.arange(100, dtype=np.uint8), 40).reshape(4_000, 1, 1, 1)
+    model = constant_model(1, latent=1, mean=-1.0, log_variance=0.0, logit=0.0)
+    model["encoder.0.weight"][0, 0], model["mean.weight"][0, 0] = 1, 5.1
+    split = make_split(images, images)
+    metrics, _ = evaluate(tmp_path / "run", split, model, memorization_images=4_000)
+    x = np.arange(100) / 255
+    mean = 5.1 * x - 1
+    z = np.linspace(-8, 9, 2_001)
+    density = np.exp(-((z - mean[:, None]) ** 2) / 2) / math.sqrt(2 * math.pi)  # (N, Z)
+    optimal = x @ density / density.sum(0)
+    mse = np.trapezoid(density * (optimal - x[:, None]) ** 2, z).mean()
+    gap = np.trapezoid(density * (optimal - 0.5) ** 2, z).mean()
+    for part in ("train", "test"):
+        assert metrics["optimal_mse"][part] == pytest.approx(mse, rel=0.06)
+        assert metrics["optimal_gap"][part] == pytest.approx(gap, rel=0.01)
+    assert metrics["optimal_mse"]["train"] != metrics["optimal_mse"]["test"]
+
+
+def test_memorization_is_the_share_of_test_images_reconstructed_as_training_images(tmp_path):
+    # the model returns 146, which is a training image, or the input if that is black or white
+    black_and_white = np.array([0, 255] * 10, np.uint8).reshape(20, 1, 1, 1)
+    grey = np.full((20, 1, 1, 1), 146, np.uint8)
+    constant = constant_model(1)
+    for name, train, test, model, expected in (
+        ("as train", grey, black_and_white, constant, 1),
+        ("as train, too", grey, grey, constant, 0),  # no nearer to train than to the input
+        ("as input", grey, black_and_white, copying_model(), 0),
+        ("half", grey, np.concatenate([black_and_white, grey]), constant, 0.5),
+    ):
+        metrics, _ = evaluate(tmp_path / name, make_split(train, test), model)
+        assert metrics["memorization"]["test"] == expected
+        assert math.isnan(metrics["memorization"]["train"])
+
+
+def test_log_likelihood_of_a_decoder_that_ignores_z_is_minus_its_distortion(tmp_path):
+    model = constant_model(6, mean=0.0, log_variance=0.0)
+    split = make_split(random_images(30), random_images(20, seed=1))
+    metrics, _ = evaluate(tmp_path / "run", split, model, likelihood_images=30)
+    for k in (4, 32):
+        expected = pytest.approx(-metrics["distortion"].to_numpy(), rel=1e-6)
+        assert metrics[f"log_likelihood_{k}"].to_numpy() == expected
+        np.testing.assert_allclose(metrics[f"log_likelihood_{k}_ess"], k, rtol=1e-6)
 
 
 def test_distortion_is_that_of_one_sample_of_each_posterior(tmp_path):
@@ -115,7 +182,7 @@ def test_blocks_change_nothing_and_the_seed_decides_the_noise(tmp_path, monkeypa
     split = make_split(random_images(300), random_images(200))
     model = {name: torch.randn(p.shape) for name, p in constant_model(6).items()}
     first, _ = evaluate(tmp_path / "first", split, model, outer=100)
-    monkeypatch.setattr(evaluation, "BLOCK", 64)
+    monkeypatch.setitem(evaluation.BLOCK, "cpu", 17)
     blocks, _ = evaluate(tmp_path / "blocks", split, model, outer=100)
     other, _ = evaluate(tmp_path / "other", split, model, outer=100, seed=1)
     pd.testing.assert_frame_equal(first, blocks, rtol=1e-5)
@@ -147,12 +214,18 @@ def test_the_table_has_two_rows_and_information_on_train_only(tmp_path):
         tmp_path / "run", make_split(random_images(20), random_images(10)), constant_model(6)
     )
     assert list(metrics.index) == ["train", "test"]
-    assert list(metrics.columns) == ["n", "status", *evaluation.METRICS]
+    likelihoods = [f"log_likelihood_{k}{end}" for k in (4, 32) for end in ("", "_se", "_ess")]
+    assert list(metrics.columns) == ["n", "status", *evaluation.METRICS, *likelihoods]
     assert list(metrics["n"]) == [20, 10]
-    train_only = list(evaluation.METRICS[5:])
-    assert metrics.loc["test", train_only].isna().all()
-    assert metrics.loc["train", train_only].notna().all()
-    assert metrics.loc["test", list(evaluation.METRICS[:5])].notna().all()
+    missing = metrics.columns[metrics.loc["test"].isna()]
+    assert list(missing) == list(evaluation.METRICS[5:11])  # mutual information and marginal KL
+    assert list(metrics.columns[metrics.loc["train"].isna()]) == ["memorization"]
+
+
+def test_without_likelihood_samples_there_are_no_likelihood_columns(tmp_path):
+    split = make_split(random_images(20), random_images(10))
+    metrics, _ = evaluate(tmp_path / "run", split, constant_model(6), likelihood_samples=[])
+    assert list(metrics.columns) == ["n", "status", *evaluation.METRICS]
 
 
 def test_a_diverged_run_has_nan_metrics_and_black_reconstructions(tmp_path):
@@ -160,8 +233,10 @@ def test_a_diverged_run_has_nan_metrics_and_black_reconstructions(tmp_path):
     broken = {name: p * math.nan for name, p in constant_model(6).items()}
     metrics, pictures = evaluate(tmp_path / "run", split, broken, status="diverged")
     assert list(metrics["status"]) == ["diverged", "diverged"]
-    assert metrics[list(evaluation.METRICS)].isna().all(axis=None)
+    assert list(metrics.columns)[-1] == "log_likelihood_32_ess"
+    assert metrics.drop(columns=["n", "status"]).isna().all(axis=None)
     assert not pictures["reconstruction"].any()
+    assert not pictures["optimal"].any()
     np.testing.assert_array_equal(pictures["input"], split.test.images[pictures["test"]])
 
 
@@ -170,7 +245,7 @@ def test_nan_of_a_finished_run_is_shown(tmp_path):
     broken = {name: p * math.nan for name, p in constant_model(6).items()}
     metrics, _ = evaluate(tmp_path / "run", split, broken)
     assert list(metrics["status"]) == ["finished", "finished"]
-    assert metrics["distortion"].isna().all()
+    assert metrics.drop(columns=["n", "status"]).isna().all(axis=None)
 
 
 def test_difficult_examples_are_those_nearest_the_90th_percentile(tmp_path):

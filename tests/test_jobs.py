@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rdpipe.config import read_study
 from rdpipe.files import read_json, write_json
 from rdpipe.jobs import Item, Job, items_of_runs
 from rdpipe.plan import Plan
-from rdpipe.study import read_study
 
 PAPER = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text("utf-8"))
 RUNS = [{"beta": beta, "seed": 0} for beta in (0.1, 1.0, 5.0)]

@@ -1,71 +1,201 @@
 """Models: each run of a pack is one ordinary VAE, and D and R are what they say."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 from rdpipe import models
+from rdpipe.errors import RdpipeError
+from rdpipe.models import Network
 
-ARCH = {"kind": "mlp", "layers": 2, "width": 7, "latent": 3}
-SHAPE = (4, 4, 3)
+MLP = {"kind": "mlp", "layers": 2, "width": 7, "latent": 3}
+CNN = {"kind": "cnn", "layers": 2, "channels": 5, "dense": 0, "latent": 3}
+DENSE = CNN | {"dense": 6}
+SHAPE = (7, 10, 3)  # halved to 3 × 5, then to 1 × 2
+ARCHS = pytest.mark.parametrize("arch", [MLP, CNN, DENSE], ids=["mlp", "cnn", "cnn-dense"])
 
 
-def test_initial_parameters_are_a_function_of_the_seed_alone() -> None:
-    packed = models.initial_parameters(ARCH, SHAPE, [5, 0, 5])
-    alone = models.initial_parameters(ARCH, SHAPE, [5])
+def random_network(
+    arch: dict[str, Any], shape: tuple[int, ...]
+) -> tuple[Network, dict[str, Tensor]]:
+    """A network and float64 parameters of two runs."""
+    network = models.build(arch, shape)
+    parameters = models.initial_parameters(network, [0, 1])
+    return network, {name: p.double().requires_grad_() for name, p in parameters.items()}
+
+
+# --- initial parameters ---------------------------------------------------------------------------
+
+
+@ARCHS
+def test_initial_parameters_are_a_function_of_the_seed_alone(arch: dict[str, Any]) -> None:
+    network = models.build(arch, SHAPE)
+    packed = models.initial_parameters(network, [5, 0, 5])
+    alone = models.initial_parameters(network, [5])
     for name, p in packed.items():
         assert torch.equal(p[0], p[2]) and not torch.equal(p[0], p[1])
         assert torch.equal(p[:1], alone[name])
 
 
-def test_initial_parameters_are_those_of_pytorch() -> None:
-    arch = {"kind": "mlp", "layers": 1, "width": 300, "latent": 10}
-    parameters = models.initial_parameters(arch, (32, 32, 3), [0])
-    shapes = {name: tuple(p.shape) for name, p in parameters.items()}
-    assert shapes == {
-        "encoder.0.weight": (1, 3072, 300), "encoder.0.bias": (1, 1, 300),
-        "mean.weight": (1, 300, 10), "mean.bias": (1, 1, 10),
-        "log_variance.weight": (1, 300, 10), "log_variance.bias": (1, 1, 10),
-        "decoder.0.weight": (1, 10, 300), "decoder.0.bias": (1, 1, 300),
-        "output.weight": (1, 300, 3072), "output.bias": (1, 1, 3072),
+def test_initial_parameters_of_an_mlp_are_pinned() -> None:
+    parameters = models.initial_parameters(models.build(MLP, (4, 4, 3)), [0, 1])
+    last = {name: p[1].flatten()[-1].item() for name, p in parameters.items()}
+    assert last == {
+        "encoder.0.weight": 0.11119262874126434, "encoder.0.bias": 0.14264285564422607,
+        "encoder.1.weight": -0.043752796947956085, "encoder.1.bias": -0.19732651114463806,
+        "mean.weight": 0.0009092477848753333, "mean.bias": -0.258003294467926,
+        "log_variance.weight": 0.048933256417512894, "log_variance.bias": -0.02770056203007698,
+        "decoder.0.weight": 0.4727427065372467, "decoder.0.bias": 0.37234556674957275,
+        "decoder.1.weight": 0.25116685032844543, "decoder.1.bias": -0.3549920618534088,
+        "output.weight": -0.279328852891922, "output.bias": -0.05138971284031868,
     }  # fmt: skip
-    for name, p in parameters.items():
-        inputs = parameters[name.replace("bias", "weight")].shape[1]
-        bound = 1 / math.sqrt(inputs)
-        assert p.abs().max() <= bound
-        if p.numel() > 2000:
-            theirs = torch.nn.Linear(inputs, p.shape[2]).weight
-            assert p.std().item() == pytest.approx(theirs.std().item(), rel=0.05)
-            assert abs(p.mean().item()) < 0.05 * bound
 
 
-def test_every_run_is_one_ordinary_network() -> None:
-    parameters = {
-        name: p.double() for name, p in models.initial_parameters(ARCH, SHAPE, [0, 1]).items()
-    }
-    x, z = torch.rand(2, 5, 48).double(), torch.randn(2, 5, 3).double()
-    mean, log_variance = models.encode(parameters, x)
-    logits = models.decode(parameters, z)
+def test_initial_parameters_are_those_of_pytorch() -> None:
+    mlp = {"kind": "mlp", "layers": 1, "width": 300, "latent": 10}
+    cnn = {"kind": "cnn", "layers": 2, "channels": 32, "dense": 50, "latent": 10}
+    layers = [
+        (mlp, "encoder.0", nn.Linear(768, 300)),
+        (mlp, "mean", nn.Linear(300, 10)),
+        (mlp, "log_variance", nn.Linear(300, 10)),
+        (mlp, "decoder.0", nn.Linear(10, 300)),
+        (mlp, "output", nn.Linear(300, 768)),
+        (cnn, "encoder.0", nn.Conv2d(3, 32, 4)),
+        (cnn, "encoder.1", nn.Conv2d(32, 32, 4)),
+        (cnn, "encoder.2", nn.Linear(512, 50)),
+        (cnn, "mean", nn.Linear(50, 10)),
+        (cnn, "log_variance", nn.Linear(50, 10)),
+        (cnn, "decoder.0", nn.Linear(10, 50)),
+        (cnn, "decoder.1", nn.Linear(50, 512)),
+        (cnn, "decoder.2", nn.ConvTranspose2d(32, 32, 4)),
+        (cnn, "output", nn.ConvTranspose2d(32, 3, 4)),
+    ]
+    for arch, name, theirs in layers:
+        parameters = models.initial_parameters(models.build(arch, (16, 16, 3)), [0])
+        assert len(parameters) == 2 * sum(a is arch for a, _, _ in layers)
+        weight, bias = parameters[f"{name}.weight"][0], parameters[f"{name}.bias"][0]
+        # a dense layer's weight is (in, out) here, (out, in) there
+        assert (weight.mT if weight.ndim == 2 else weight).shape == theirs.weight.shape
+        assert bias[0].shape == theirs.bias.shape
+        bound = 1 / math.sqrt(nn.init._calculate_fan_in_and_fan_out(theirs.weight)[0])
+        for ours in (weight, bias):
+            spread = 6 / math.sqrt(ours.numel())  # ten standard errors
+            assert ours.abs().max() <= bound
+            assert ours.abs().mean().item() == pytest.approx(bound / 2, rel=spread)
+            assert abs(ours.mean().item()) < spread * bound
+
+
+# --- encoder and decoder --------------------------------------------------------------------------
+
+
+def plain(
+    arch: dict[str, Any], shape: tuple[int, ...], run: dict[str, Tensor], x: Tensor, z: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, log-variance and logits of one run by PyTorch's modules, images in PyTorch's order."""
+
+    def dense(name: str, h: Tensor) -> Tensor:
+        return h @ run[f"{name}.weight"] + run[f"{name}.bias"]
+
+    def load(module: nn.Module, name: str) -> nn.Module:
+        module.load_state_dict(
+            {"weight": run[f"{name}.weight"], "bias": run[f"{name}.bias"].flatten()}
+        )
+        return module.double()
+
+    convolutions = arch["layers"] if arch["kind"] == "cnn" else 0
+    hidden = (
+        bool(arch["dense"]) if convolutions else arch["layers"]
+    )  # dense layers before the heads
+    h = x.unflatten(1, shape).permute(0, 3, 1, 2)
+    sides = [h.shape[2:]]
+    for i in range(convolutions):
+        convolution = nn.Conv2d(h.shape[1], arch["channels"], kernel_size=4, stride=2, padding=1)
+        h = load(convolution, f"encoder.{i}")(h).relu()
+        sides.append(h.shape[2:])
+    h = h.permute(0, 2, 3, 1).flatten(1)
+    for i in range(hidden):
+        h = dense(f"encoder.{convolutions + i}", h).relu()
+    mean, log_variance = dense("mean", h), dense("log_variance", h)
+
+    *names, last = [*(f"decoder.{i}" for i in range(hidden + convolutions)), "output"]
+    if not convolutions:
+        for name in names:
+            z = dense(name, z).relu()
+        return mean, log_variance, dense(last, z)
+    for name in names[: hidden + 1]:
+        z = dense(name, z).relu()
+    h = z.unflatten(1, (*sides.pop(), arch["channels"])).permute(0, 3, 1, 2)
+    for name in [*names[hidden + 1 :], last]:
+        channels = shape[2] if name == last else arch["channels"]
+        up = nn.ConvTranspose2d(arch["channels"], channels, kernel_size=4, stride=2, padding=1)
+        h = load(up, name)(h, output_size=sides.pop())
+        h = h if name == last else h.relu()
+    return mean, log_variance, h.permute(0, 2, 3, 1).flatten(1)
+
+
+@pytest.mark.parametrize(
+    ("arch", "shape"),
+    [
+        (MLP, (4, 4, 3)),
+        (MLP | {"layers": 3}, (5, 2, 1)),
+        *((CNN | {"layers": k}, shape) for k in (1, 2) for shape in [SHAPE, (9, 6, 1), (8, 8, 3)]),
+        (CNN | {"layers": 4}, (28, 28, 1)),
+        (CNN | {"layers": 3}, (8, 15, 2)),
+        (DENSE, SHAPE),
+        (DENSE | {"layers": 3}, (28, 28, 1)),
+    ],
+)
+def test_every_run_is_one_ordinary_network(arch: dict[str, Any], shape: tuple[int, ...]) -> None:
+    network, parameters = random_network(arch, shape)
+    x, z = torch.rand(2, 4, math.prod(shape)).double(), torch.randn(2, 4, 3).double()
+    mean, log_variance = models.encode(network, parameters, x)
+    logits = models.decode(network, parameters, z)
     for r in range(2):
-
-        def dense(name: str, h: torch.Tensor, r: int = r) -> torch.Tensor:
-            return h @ parameters[f"{name}.weight"][r] + parameters[f"{name}.bias"][r]
-
-        h = dense("encoder.1", dense("encoder.0", x[r]).relu()).relu()
-        torch.testing.assert_close(mean[r], dense("mean", h))
-        torch.testing.assert_close(log_variance[r], dense("log_variance", h))
-        h = dense("decoder.1", dense("decoder.0", z[r]).relu()).relu()
-        torch.testing.assert_close(logits[r], dense("output", h))
+        run = {name: p[r].detach() for name, p in parameters.items()}
+        theirs = plain(arch, shape, run, x[r], z[r])
+        for a, b in zip((mean[r], log_variance[r], logits[r]), theirs, strict=True):
+            torch.testing.assert_close(a, b)
 
 
-def test_a_batch_may_be_shared_by_the_runs() -> None:
-    parameters = models.initial_parameters(ARCH, SHAPE, [0, 1])
-    x = torch.rand(1, 5, 48)
-    shared, repeated = models.encode(parameters, x), models.encode(parameters, x.repeat(2, 1, 1))
+@ARCHS
+def test_gradients_of_a_pack_are_those_of_its_runs(arch: dict[str, Any]) -> None:
+    network, parameters = random_network(arch, SHAPE)
+    x = torch.rand(2, 4, math.prod(SHAPE)).double()
+
+    def gradients(p: dict[str, Tensor], x: Tensor) -> tuple[Tensor, ...]:
+        mean, log_variance = models.encode(network, p, x)
+        logits = models.decode(network, p, models.sample(mean, log_variance, torch.ones_like(mean)))
+        return torch.autograd.grad(models.distortion(logits, x).sum(), list(p.values()))
+
+    packed = gradients(parameters, x)
+    for r in range(2):
+        run = {name: p[r : r + 1] for name, p in parameters.items()}
+        for a, b in zip(packed, gradients(run, x[r : r + 1]), strict=True):
+            torch.testing.assert_close(a[r : r + 1], b)
+            assert b.any()
+
+
+@ARCHS
+def test_a_batch_may_be_shared_by_the_runs(arch: dict[str, Any]) -> None:
+    network, parameters = random_network(arch, SHAPE)
+    x = torch.rand(1, 5, math.prod(SHAPE)).double()
+    shared = models.encode(network, parameters, x)
+    repeated = models.encode(network, parameters, x.repeat(2, 1, 1))
     for a, b in zip(shared, repeated, strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_images_too_small_for_the_convolutions_are_refused() -> None:
+    models.build(CNN | {"layers": 3}, (8, 40, 1))
+    with pytest.raises(RdpipeError, match=r"3 layers needs .* 8×8 pixels, and these are 7×40"):
+        models.build(CNN | {"layers": 3}, (7, 40, 1))
+
+
+# --- distortion and rate --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shared", [False, True])

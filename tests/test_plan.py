@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rdpipe.config import read_study
 from rdpipe.plan import Plan
-from rdpipe.study import STAGES, read_study
+from rdpipe.study import STAGES
 
 PAPER = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text("utf-8"))
 
@@ -39,6 +40,9 @@ RUNS = {"training", "evaluation", "tables", "figures"}
     ("setting", "value", "stages"),
     [
         ("datasets.tetrominoes.seed", 1, set(STAGES)),
+        ("downloads", "/elsewhere", set()),
+        ("archs.cnn-3.dense", 256, RUNS),
+        ("archs.mlp-1-stopped.early_stopping", 0.2, RUNS),
         ("splits.cv-16k.seed", 1, {"splits", "neighbours", *RUNS}),
         ("archs.mlp-1.width", 256, RUNS),
         ("training.iterations", 1000, RUNS),
@@ -66,7 +70,7 @@ def test_another_splits_runs_keep_their_address():
 
 def test_a_run_in_several_experiments_is_one_run():
     assert sum("default/mlp-1" in table.reads for table in plan().tables.values()) > 1
-    assert len(plan().addresses("training")) == 18 * 2
+    assert len(plan().addresses("training")) == 18 * 4 + 12 * 2 + 4 + 4  # 6,240 runs
 
 
 def test_figure_3_needs_240_runs():
@@ -74,6 +78,13 @@ def test_figure_3_needs_240_runs():
     table = paper.figures["fig3"].reads["table"]
     assert len(table.settings["runs"]) == 240
     assert len(set(paper.table_inputs(table, "metrics.parquet"))) == 240
+
+
+def test_architectures_that_look_alike_go_by_their_names():
+    archs = PAPER["archs"] | {"wide": {"kind": "mlp", "layers": 1, "width": 1024}}
+    alike = plan(archs=archs, **{"experiments.fig3.archs": ["mlp-1", "wide", "mlp-3"]})
+    labels = [arch["label"] for arch in alike.figures["fig3"].settings["archs"]]
+    assert labels == ["1-layer MLP (mlp-1)", "1-layer MLP (wide)", "3-layer MLP"]
 
 
 def test_inputs_of_a_table_follow_its_runs():
@@ -113,7 +124,7 @@ def test_a_target_links_plain_names_to_current_results():
     links = paper.target_links(["fig3"])
     assert links["results/figures/fig3.pdf"] == f"{paper.figures['fig3'].address}.pdf"
     assert links["results/tables/fig3"] == paper.tables["fig3"].address
-    assert len(paper.target_files(["fig3"])) == 3 + 4
+    assert len(paper.target_files(["fig3"])) == 3 + 6
 
 
 def test_an_address_of_another_study_is_unknown():

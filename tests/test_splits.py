@@ -187,7 +187,8 @@ def test_a_dataset_without_factors_can_be_split_at_random(
     tmp_path: Path, dataset: dict[str, Path]
 ) -> None:
     write_json(dataset["manifest"], {"n": 100, "factors": {}})
-    write_split(tmp_path, **{**dataset, "factors": None}, kind="cv", n_train=40)
+    write_parquet(dataset["factors"], pd.DataFrame({"label": range(100)}))
+    write_split(tmp_path, **dataset, kind="cv", n_train=40)
     table = read_parquet(tmp_path / "assignment.parquet")
-    assert list(table) == ["part"]
+    assert list(table) == ["part", "label"]
     assert (table["part"] == "train").sum() == 40

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from rdpipe.config import merge, read_study
 from rdpipe.errors import RdpipeError
-from rdpipe.study import Study, merge, read_study
+from rdpipe.study import Study
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,7 +39,7 @@ def test_the_papers_study(paper):
     assert study.datasets["tetrominoes"].n == 163_840
     assert len(study.betas) == 12
     assert len(study.seeds) == 5
-    assert len(study.splits) == 18
+    assert sum(split.dataset == "tetrominoes" for split in study.splits.values()) == 18
     assert study.training.iterations == 257_000
 
 
@@ -53,7 +54,15 @@ def test_the_papers_study(paper):
         ("splits.cd-8k.ratio", 1.5, "splits.cd-8k.ratio: input should be less than or equal to 1"),
         ("splits.cd-8k.ratio", None, "splits.cd-8k.ratio: this setting is missing"),
         ("splits.cv-8k.kind", "random", "splits.cv-8k: "),
-        ("splits.cv-8k.dataset", "mnist", "splits.cv-8k.dataset: there is no dataset 'mnist'"),
+        ("splits.cv-8k.dataset", "mnits", "splits.cv-8k.dataset: there is no dataset 'mnits'"),
+        ("splits.cd-8k.dataset", "mnist", "splits.cd-8k.kind: cd divides the range of factors"),
+        ("splits.mnist-8k.n_train", 70_000, "splits.mnist-8k.n_train: 70000 training examples le"),
+        ("datasets.mnist.size", 0, "datasets.mnist.size: input should be greater than 0"),
+        ("datasets.mnist.kind", "images", "datasets.mnist.images: this setting is missing; add"),
+        ("archs.cnn-1.width", 512, "archs.cnn-1.width: there is no such setting"),
+        ("archs.mlp-1.penalty", "kl", "archs.mlp-1.penalty: input should be 'rate', 'mutual_in"),
+        ("archs.mlp-1.early_stopping", 1, "archs.mlp-1.early_stopping: input should be less th"),
+        ("evaluation.likelihood_samples", [9, 9], "evaluation.likelihood_samples: [9, 9] do not"),
         ("splits.cv-8k.n_train", 163_840, "splits.cv-8k.n_train: 163840 training examples leave"),
         ("splits.cv-8k.n_train", 100, "splits.cv-8k.n_train: 100 training examples do not fill"),
         ("betas", [1, 0.1, 1.0], "betas: 1 is given twice; remove one."),
@@ -69,7 +78,17 @@ def test_the_papers_study(paper):
         ("experiments.fig3.archs", ["mlp-1"] * 2, "experiments.fig3.archs: mlp-1 is given twice"),
         ("figures.fig3.experiment", "fig33", "figures.fig3.experiment: there is no experiment"),
         ("figures.fig99", {"experiment": "fig3"}, "figures.fig99: there is no module of rdpipe.f"),
-        ("figures.fig3", {}, "figures.fig3: give exactly one of dataset, splits and experiment."),
+        ("figures.fig3", {}, "figures.fig3: give exactly one of dataset, splits, experiment, cl"),
+        (
+            "figures.claims.claims",
+            [{"name": "u_shape", "experiment": "fig3", "splits": ["default"], "archs": ["mlp-1"]}],
+            "figures.claims.claims[0]: there is no claim 'u_shape'; there are ",
+        ),
+        (
+            "figures.claims.claims",
+            [{"name": "sparse_u_shape", "experiment": "x", "splits": ["x"], "archs": ["mlp-1"]}],
+            "figures.claims.claims[0].splits[0]: there is no split 'x'",
+        ),
         (
             "figures.training",
             {"experiment": "fig3"},

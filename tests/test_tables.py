@@ -12,19 +12,20 @@ from rdpipe.evaluation import METRICS
 from rdpipe.files import read_npz, read_parquet, write_npz, write_parquet
 
 
-def write_run(folder, run, distortion, status="finished", k=2):
+def write_run(folder, run, distortion, status="finished", k=2, side=4):
     """The evaluation of one run: train distortion as given, test distortion one nat more."""
     folder.mkdir(parents=True)
     rows = pd.DataFrame({"part": ["train", "test"], "n": [16, 9], "status": [status] * 2})
     values = {name: [math.nan, math.nan] for name in METRICS}
     values |= {"distortion": [distortion, distortion + 1], "rate": [7.0, 8.0]}
     write_parquet(folder / "metrics.parquet", rows.assign(**values))
-    images = np.full((k, 4, 4, 1), run["seed"], np.uint8)
+    images = np.full((k, side, side, 1), run["seed"], np.uint8)
     write_npz(
         folder / "reconstructions.npz",
         test=np.arange(k),
         input=images,
         reconstruction=images,
+        optimal=images,
         neighbour=images,
         distance=np.arange(float(k)),
     )
@@ -45,9 +46,15 @@ def build(tmp_path, runs, distortions, **options):
 
 
 def write(tmp_path, runs, folders):
+    splits = list(dict.fromkeys(run["split"] for run in runs))
+    distances = [tmp_path / f"{split}.parquet" for split in splits]
+    for i, path in enumerate(distances):
+        write_parquet(path, pd.DataFrame({"distance": np.arange(1001.0)[::-1] * (i + 1)}))
     tables.write_tables(
         tmp_path,
         runs=runs,
+        splits=splits,
+        distances=distances,
         metrics=[folder / "metrics.parquet" for folder in folders],
         reconstructions=[folder / "reconstructions.npz" for folder in folders],
     )
@@ -123,20 +130,32 @@ def test_reconstructions_are_those_of_the_smallest_seed(tmp_path):
     runs = [a_run(seed, split=split) for split in ("dense", "sparse") for seed in (4, 2)]
     build(tmp_path, runs, [1, 2, 3, 4])
     pictures = read_npz(tmp_path / "reconstructions.npz")
-    assert list(pictures["split"]) == ["dense", "sparse"]
-    assert list(pictures["arch"]) == ["mlp-1", "mlp-1"]
-    assert list(pictures["beta"]) == [0.1, 0.1]
-    for name in ("input", "reconstruction", "neighbour"):
-        assert pictures[name].shape == (2, 2, 4, 4, 1)
-        assert (pictures[name] == 2).all()
-    assert pictures["distance"].shape == (2, 2)
+    for split in ("dense", "sparse"):
+        assert list(pictures[f"{split}/arch"]) == ["mlp-1"]
+        assert list(pictures[f"{split}/beta"]) == [0.1]
+        for name in ("reconstruction", "optimal"):
+            assert pictures[f"{split}/{name}"].shape == (1, 2, 4, 4, 1)
+            assert (pictures[f"{split}/{name}"] == 2).all()
+        for name in ("input", "neighbour"):
+            assert pictures[f"{split}/{name}"].shape == (2, 4, 4, 1)
+        assert list(pictures[f"{split}/distance"]) == [0, 1]
 
 
-def test_reconstructions_of_different_sizes_are_refused(tmp_path):
+def test_images_may_differ_in_size_between_splits(tmp_path):
     runs = [a_run(0), a_run(0, split="sparse")]
-    folders = [write_run(tmp_path / str(k), runs[k - 1], 1.0, k=k) for k in (1, 2)]
-    with pytest.raises(RdpipeError, match="number or size of images"):
-        write(tmp_path, runs, folders)
+    folders = [write_run(tmp_path / str(k), runs[k - 1], 1.0, k=k, side=4 * k) for k in (1, 2)]
+    write(tmp_path, runs, folders)
+    pictures = read_npz(tmp_path / "reconstructions.npz")
+    assert pictures["dense/reconstruction"].shape == (1, 1, 4, 4, 1)
+    assert pictures["sparse/reconstruction"].shape == (1, 2, 8, 8, 1)
+
+
+def test_the_table_of_neighbours_has_each_splits_quantiles(tmp_path):
+    build(tmp_path, [a_run(0), a_run(0, split="sparse")], [1.0, 2])
+    neighbours = read_parquet(tmp_path / "neighbours.parquet")
+    shares = neighbours.set_index(["split", "share"])["distance"]
+    assert shares["dense"][[0, 0.5, 0.9, 1]].tolist() == [0, 500, 900, 1000]
+    assert shares["sparse", 0.5] == 1000
 
 
 def test_metrics_without_both_parts_are_refused(tmp_path):

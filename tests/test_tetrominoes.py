@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rdpipe.datasets import write_dataset
-from rdpipe.errors import RdpipeError
+from rdpipe.datasets.tetrominoes import FACTORS, render, sample_factors, write_dataset
 from rdpipe.files import read_json, read_npz, read_parquet
 from rdpipe.images import bernoulli_entropy
-from rdpipe.tetrominoes import FACTORS, render, sample_factors
 
 PAPER = {
     "angle": (0.0, 360.0),
@@ -135,7 +133,7 @@ def test_the_same_seed_is_the_same_bytes_on_any_machine_with_any_threads() -> No
 
 def test_a_dataset_is_images_factors_and_a_manifest(tmp_path: Path) -> None:
     options = {"seed": 1, "bins": bins(2, 2, 1, 3, 2), "limits": PAPER}
-    write_dataset(tmp_path, kind="tetrominoes", **options)
+    write_dataset(tmp_path, **options)
     images, factors = read_npz(tmp_path / "images.npz")["images"], sample_factors(**options)
     pd.testing.assert_frame_equal(read_parquet(tmp_path / "factors.parquet"), factors)
     assert (images == render(factors)).all()
@@ -146,8 +144,3 @@ def test_a_dataset_is_images_factors_and_a_manifest(tmp_path: Path) -> None:
         "factors": {name: list(limits) for name, limits in PAPER.items()},
         "entropy": pytest.approx(bernoulli_entropy(images), abs=1e-8),
     }
-
-
-def test_an_unknown_kind_of_dataset_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(RdpipeError, match="no kind of dataset 'pentominoes'"):
-        write_dataset(tmp_path, kind="pentominoes")

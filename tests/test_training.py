@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
-from rdpipe import models, streams, training
+from rdpipe import early_stopping, models, objectives, streams, training
+from rdpipe.errors import RdpipeError
+from rdpipe.objectives import Objective
 from rdpipe.training import Run, Trained
 
 CUDA = pytest.param(
@@ -25,8 +27,15 @@ CUDA = pytest.param(
 )
 RATE = models.rate
 BLOWS_UP = Run(-1e3, 0)  # at a learning rate of 0.5: a negative β rewards an infinite rate
+MLP: dict[str, Any] = {
+    "kind": "mlp", "layers": 2, "width": 16, "latent": 3, "penalty": "rate", "early_stopping": None,
+}  # fmt: skip
+ABLATIONS = [MLP | {"penalty": penalty} for penalty in ("mutual_information", "marginal_kl")]
+CNN = {**MLP, "kind": "cnn", "layers": 2, "channels": 4, "dense": 0}
+STOPPED = MLP | {"early_stopping": 0.3}
+MIXED = [Run(0.1, 2), Run(5.0, 0), Run(1.0, 2), Run(0.1, 0)]
 SETTINGS: dict[str, Any] = {
-    "arch": {"kind": "mlp", "layers": 2, "width": 16, "latent": 3},
+    "arch": MLP,
     "iterations": 100,
     "batch_size": 16,
     "learning_rate": 1e-3,
@@ -109,7 +118,7 @@ def test_batches_are_the_same_from_any_step_on() -> None:
 class PlainVAE(nn.Module):
     """A β-VAE as one would write it for one run."""
 
-    def __init__(self, arch: dict[str, int], pixels: int) -> None:
+    def __init__(self, arch: dict[str, Any], pixels: int) -> None:
         super().__init__()
         layers, width = arch["layers"], arch["width"]
         sizes = [pixels] + layers * [width]
@@ -135,7 +144,7 @@ def plain_training(images: np.ndarray, run: Run) -> tuple[PlainVAE, np.ndarray]:
     """The model and the (iterations, 2) values of D and R of an ordinary loop in float64."""
     arch, batch_size = SETTINGS["arch"], SETTINGS["batch_size"]
     model = PlainVAE(arch, images[0].size).double()
-    initial = models.initial_parameters(arch, images.shape[1:], [run.seed])
+    initial = models.initial_parameters(models.build(arch, images.shape[1:]), [run.seed])
     model.load_state_dict(
         {name: p[0].T if "weight" in name else p[0, 0] for name, p in initial.items()}
     )
@@ -169,21 +178,27 @@ def test_training_is_an_ordinary_training(images: np.ndarray) -> None:
     np.testing.assert_allclose(ours.history["rate"], means[:, 1], rtol=1e-10)
     objective = means[:, 0] + run.beta * means[:, 1]
     np.testing.assert_allclose(ours.history["objective"], objective, rtol=1e-10)
+    np.testing.assert_array_equal(ours.history["penalty"], ours.history["rate"])
 
 
 @pytest.mark.parametrize("device", ["cpu", CUDA])
 @pytest.mark.parametrize(
-    "runs",
+    ("arch", "runs"),
     [
-        [Run(0.001, 0), Run(1.0, 0), Run(5.0, 0)],
-        [Run(1.0, 0), Run(1.0, 1)],
-        [Run(0.1, 2), Run(5.0, 0), Run(1.0, 2), Run(0.1, 0)],
+        (MLP, [Run(0.001, 0), Run(1.0, 0), Run(5.0, 0)]),
+        (MLP, [Run(1.0, 0), Run(1.0, 1)]),
+        (MLP, MIXED),
+        (CNN, MIXED),
+        (STOPPED, MIXED),
+        *((arch, MIXED) for arch in ABLATIONS),
     ],
-    ids=["betas", "seeds", "both"],
+    ids=["betas", "seeds", "both", "cnn", "early stopping", "no marginal KL", "no MI"],
 )
-def test_packed_runs_equal_single_ones(images: np.ndarray, runs: list[Run], device: str) -> None:
-    for run, packed in zip(runs, train(images, runs, device=device), strict=True):
-        (single,) = train(images, [run])
+def test_packed_runs_equal_single_ones(
+    images: np.ndarray, arch: dict[str, Any], runs: list[Run], device: str
+) -> None:
+    for run, packed in zip(runs, train(images, runs, arch=arch, device=device), strict=True):
+        (single,) = train(images, [run], arch=arch)
         assert packed.record == single.record
         for name, p in single.parameters.items():
             torch.testing.assert_close(packed.parameters[name], p, rtol=1e-9, atol=1e-12)
@@ -192,7 +207,7 @@ def test_packed_runs_equal_single_ones(images: np.ndarray, runs: list[Run], devi
 
 
 def test_training_learns(images: np.ndarray) -> None:
-    (trained,) = train(images[:8], [Run(0.01, 0)], iterations=400, learning_rate=1e-2)
+    (trained,) = train(images[:16], [Run(0.01, 0)], iterations=400, learning_rate=1e-2)
     assert trained.history["distortion"][-1] < 0.9 * trained.history["distortion"][0]
 
 
@@ -217,6 +232,94 @@ def test_training_needs_only_torch_numpy_and_safetensors() -> None:
     others = ("pandas", "pyarrow", "matplotlib", "PIL", "pydantic", "snakemake", "yaml")
     code = f"import sys; sys.modules |= dict.fromkeys({others}); import rdpipe.training"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("arch", ABLATIONS, ids=["no marginal KL", "no MI"])
+def test_an_ablation_lowers_the_term_that_is_left(images: np.ndarray, arch: dict[str, Any]) -> None:
+    weak, strong = train(images, [Run(0.01, 0), Run(5.0, 0)], arch=arch, iterations=300)
+    for trained in (weak, strong):
+        history, beta = trained.history, trained.record["beta"]
+        np.testing.assert_allclose(
+            history["objective"], history["distortion"] + beta * history["penalty"]
+        )
+    assert strong.history["penalty"][-1] < 0.5 * weak.history["penalty"][-1]
+
+
+@pytest.mark.parametrize("share", [None, 0.3])
+def test_fewer_examples_than_a_batch_is_an_error(images: np.ndarray, share: float | None) -> None:
+    arch = MLP | {"early_stopping": share}
+    left = 20 if share is None else 14
+    train(images[:20], [Run(1.0, 0)], arch=arch, batch_size=left, iterations=1)
+    with pytest.raises(
+        RdpipeError, match=rf"^{left} of 20 training examples .* batch of {left + 1}"
+    ):
+        train(images[:20], [Run(1.0, 0)], arch=arch, batch_size=left + 1)
+
+
+# --- early stopping -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("share", "sizes"), [(0.1, [100]), (0.35, [117, 117, 116]), (1e-4, [1])])
+def test_held_out_examples_are_whole_batches_of_the_others(share: float, sizes: list[int]) -> None:
+    pixels = torch.arange(3000).view(1000, 3)  # more than uint8 holds, to tell the rows apart
+    kept_in, held_out = early_stopping.hold_out(pixels, share, batch_size=128, latent=4)
+    assert [len(batch) for batch in held_out.pixels] == sizes
+    assert [batch.shape for batch in held_out.noise] == [(size, 4) for size in sizes]
+    rows = torch.cat([kept_in, *held_out.pixels])
+    assert torch.equal(rows[rows[:, 0].argsort()], pixels)
+
+
+def test_validation_is_the_objective_on_all_held_out_examples(images: np.ndarray) -> None:
+    pixels = torch.from_numpy(images).flatten(1)
+    _, held_out = early_stopping.hold_out(pixels, 0.7, batch_size=16, latent=3)  # 12, 12 and 11
+    network = models.build(MLP, images.shape[1:])
+    initial = models.initial_parameters(network, [0, 1])
+    parameters = {name: p.double().requires_grad_() for name, p in initial.items()}
+    beta = torch.tensor([0.5, 2.0], dtype=torch.float64)
+    objective = Objective(network, "rate", beta, 15)
+    x, noise = (torch.cat(part).double()[None] for part in (held_out.pixels, held_out.noise))
+    d, r, _ = objectives.terms(objective, parameters, x / 255, noise)  # of all in one batch
+    values = early_stopping.validate(objective, parameters, held_out)
+    torch.testing.assert_close(values, (d + beta * r).detach())
+    assert not values.requires_grad
+
+
+def overfit(images: np.ndarray, runs: list[Run], **changes: Any) -> list[Trained]:
+    """Train with early stopping for so long that it matters."""
+    settings = {"arch": STOPPED, "learning_rate": 1e-2, "iterations": 300}
+    return train(images, runs, **settings | changes)
+
+
+def test_the_state_with_the_lowest_validation_objective_is_kept(images: np.ndarray) -> None:
+    runs = [Run(0.001, 0), Run(5.0, 0)]
+    kept_at = []
+    for i, trained in enumerate(overfit(images, runs)):
+        history = trained.history
+        assert trained.record["status"] == "finished" and trained.record["n_train"] == 50
+        kept_at.append(trained.record["kept_at"])
+        assert kept_at[i] == history["iteration"][history["validation"].argmin()]
+        # a training that ends there ends with this state
+        ended = overfit(images, runs, iterations=kept_at[i])[i]
+        assert ended.record["kept_at"] == kept_at[i]
+        for name, p in ended.parameters.items():
+            np.testing.assert_array_equal(p.numpy(), trained.parameters[name].numpy())
+    assert kept_at[0] != kept_at[1] and max(kept_at) < 300
+
+
+def test_held_out_examples_are_not_trained_on(images: np.ndarray) -> None:
+    before, after = images.copy(), images.copy()
+    rows = torch.arange(50)[:, None]
+    _, held_out = early_stopping.hold_out(rows, 0.3, batch_size=16, latent=3)
+    after[held_out.pixels[0].ravel()] //= 2
+    (a,), (b,) = (overfit(part, [Run(0.1, 0)], iterations=60) for part in (before, after))
+    for name in ("distortion", "rate", "penalty", "objective"):
+        np.testing.assert_array_equal(a.history[name], b.history[name])
+    assert np.all(a.history["validation"] != b.history["validation"])
+
+
+def test_without_early_stopping_nothing_is_validated(images: np.ndarray) -> None:
+    (trained,) = train(images, [Run(1.0, 0)])
+    assert "validation" not in trained.history
 
 
 # --- divergence -----------------------------------------------------------------------------------
@@ -247,11 +350,32 @@ def test_divergence_is_a_result_and_leaves_the_pack_alone(
     assert first.record["status"] == "finished" and first.record["diverged_at"] is None
 
     assert diverged.record["status"] == "diverged" and diverged.record["diverged_at"] == 47
+    assert diverged.record["kept_at"] is None and first.record["kept_at"] == 100
     kept = 46 // history_every
     assert len(diverged.history["iteration"]) == kept
     for name, column in diverged.history.items():
         np.testing.assert_array_equal(column, expected[1].history[name][:kept])
     assert diverged.parameters["output.weight"].isnan().all()
+
+
+@pytest.mark.parametrize(("at", "kept_at"), [(47, 40), (7, None)])
+def test_a_diverged_run_keeps_its_best_state_if_there_was_one(
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch, at: int, kept_at: int | None
+) -> None:
+    runs = [Run(1.0, 0), Run(1.0, 0)]
+    settings = {"arch": STOPPED, "precision": "float32"}
+    expected = train(images, runs, **settings)
+    (ended,) = train(images, runs[:1], **settings, iterations=40) if kept_at else expected[:1]
+    looks = at // 20  # each is one more call of `rate`
+    diverge(monkeypatch, [1.0, float("nan")], at=at + looks)
+    first, diverged = train(images, runs, **settings)
+    assert_equal(first, expected[0])
+    assert {k: diverged.record[k] for k in ("status", "diverged_at", "kept_at")} == {
+        "status": "diverged", "diverged_at": at, "kept_at": kept_at,
+    }  # fmt: skip
+    assert len(diverged.history["validation"]) == len(diverged.history["iteration"]) == looks
+    for name, p in diverged.parameters.items():
+        assert p.isnan().all() if kept_at is None else torch.allclose(p, ended.parameters[name])
 
 
 def test_a_training_that_blows_up_diverges(images: np.ndarray) -> None:
@@ -288,14 +412,24 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     monkeypatch.setattr(training.Progress, "update", update)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("device", ["cpu", CUDA])
+@pytest.mark.parametrize(
+    ("arch", "learning_rate", "precision"),
+    # early stopping keeps states of before and between the interruptions
+    [(MLP, 0.5, "float32"), (MLP, 0.5, "float64"), (STOPPED, 1e-2, "float32")],
+)
 def test_resumed_equals_uninterrupted_bit_for_bit(
-    images: np.ndarray, tmp_path: Path, precision: str, device: str
+    images: np.ndarray,
+    tmp_path: Path,
+    arch: dict[str, Any],
+    learning_rate: float,
+    precision: str,
+    device: str,
 ) -> None:
     runs = [Run(0.1, 0), BLOWS_UP, Run(1.0, 1)]
     changes = {
-        "precision": precision, "device": device, "iterations": 700, "learning_rate": 0.5,
+        "arch": arch, "learning_rate": learning_rate, "precision": precision, "device": device,
+        "iterations": 400,
     }  # fmt: skip
     expected = train(images, runs, **changes)
     settings = changes | {"state": tmp_path / "state.safetensors", "save_every": 0.0}
@@ -307,18 +441,21 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.Progress, "update", lambda _, n: seen.append(n))
         resumed = train(images, runs, **settings)
-    assert sum(seen) == 700 - 17 * 20
+    assert sum(seen) == 400 - 17 * 20
     for a, b in zip(resumed, expected, strict=True):
         assert_equal(a, b)
     assert list(tmp_path.iterdir()) == [tmp_path / "state.safetensors"]
 
 
-def test_state_of_a_finished_training_is_its_result(images: np.ndarray, tmp_path: Path) -> None:
+@pytest.mark.parametrize("arch", [MLP, STOPPED], ids=["to the end", "early stopping"])
+def test_state_of_a_finished_training_is_its_result(
+    images: np.ndarray, tmp_path: Path, arch: dict[str, Any]
+) -> None:
     runs, state = [Run(0.1, 0), Run(float("nan"), 0)], tmp_path / "state.safetensors"
-    first = train(images, runs, state=state)
+    first = train(images, runs, arch=arch, state=state)
     with pytest.MonkeyPatch.context() as patch:
         interrupt(patch, 0)
-        again = train(images, runs, state=state)
+        again = train(images, runs, arch=arch, state=state)
     for a, b in zip(first, again, strict=True):
         assert_equal(a, b)
 
@@ -356,15 +493,15 @@ def test_write_run(images: np.ndarray, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.json").read_text()) == {
         "arch": SETTINGS["arch"], "image_shape": [4, 4, 3], "beta": 0.5, "seed": 3, "n_train": 50,
         "iterations": 100, "batch_size": 16, "learning_rate": 0.001, "precision": "float32",
-        "status": "finished", "diverged_at": None,
+        "status": "finished", "diverged_at": None, "kept_at": 100,
     }  # fmt: skip
     parameters = load_file(tmp_path / "model.safetensors")
     assert parameters["encoder.0.weight"].shape == (48, 16)
     assert parameters["encoder.0.bias"].shape == (1, 16)
     assert all(p.dtype == torch.float32 for p in parameters.values())
     history = pd.read_parquet(tmp_path / "history.parquet")
-    assert list(history) == ["iteration", "distortion", "rate", "objective"]
-    assert [str(t) for t in history.dtypes] == ["int64"] + 3 * ["float64"]
+    assert list(history) == ["iteration", "distortion", "rate", "penalty", "objective"]
+    assert [str(t) for t in history.dtypes] == ["int64"] + 4 * ["float64"]
 
 
 def test_write_run_of_a_diverged_run(images: np.ndarray, tmp_path: Path) -> None:

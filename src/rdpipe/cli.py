@@ -9,10 +9,11 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from rdpipe.config import merge, read_study
 from rdpipe.errors import RdpipeError
 from rdpipe.plan import Plan
 from rdpipe.store import Store
-from rdpipe.study import Study, merge, read_study
+from rdpipe.study import Study
 
 app = typer.Typer(
     help="Ask about a study of rdpipe; `snakemake` runs it.",
@@ -28,17 +29,11 @@ def check(overlays: Configs = None) -> None:
     """Check a configuration and show what the study comprises."""
     study = _study(overlays or [])
     plan = Plan(study)
-    table = Table("target", "splits", "archs", "runs", "address", title="What each target needs")
+    table = Table("target", "experiments", "runs", "address", title="What each target needs")
     for name in plan.targets:
-        experiment = study.figures[name].experiment if name in study.figures else name
-        splits, archs = "", ""
-        runs = 0
-        if experiment:
-            splits = ", ".join(study.experiments[experiment].splits)
-            archs = ", ".join(study.experiments[experiment].archs)
-            runs = len(plan.tables[experiment].settings["runs"])
         node = plan.figures.get(name) or plan.tables[name]
-        table.add_row(name, splits, archs, f"{runs:,}", node.address)
+        runs, tables = plan.target_runs(name), plan.target_tables([name])
+        table.add_row(name, ", ".join(one.name for one in tables), f"{runs:,}", node.address)
     console.print(table)
     total = len(plan.training) * len(study.betas) * len(study.seeds)
     console.print(

@@ -6,19 +6,29 @@ setting or a changed line of code is a new path, and what exists is current.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 from rdpipe.digests import identity
 from rdpipe.fingerprint import fingerprint
-from rdpipe.study import CV, Study
+from rdpipe.sources import content
+from rdpipe.study import CV, Images, Public, Study
 
 RESULTS = "results"
 RUN_STAGES = ("training", "evaluation")  # whose nodes have one result for each β and seed
 FORMATS = ("pdf", "png", "csv")  # of a figure
-TABLES = ("rd.parquet", "rd.csv", "rd_summary.parquet", "rd_summary.csv")
+TABLES = ("rd", "rd_summary", "neighbours")  # each as .parquet and .csv
+LABELS = {  # what figures call a dataset of each kind; your own images go by their name
+    "tetrominoes": "Tetrominoes",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "smallnorb": "SmallNORB",
+    "shapes3d": "3dShapes",
+}
 RunAxes = Mapping[str, Any]  # {"beta": float, "seed": int}
 RUN_PATH = "beta-{beta}/seed-{seed}"
 
@@ -120,6 +130,20 @@ class Plan:
         )
         return [{"beta": beta, "seed": seed} for beta, seed in itertools.product(betas, seeds)]
 
+    def places(self, dataset: str) -> dict[str, str | None]:
+        """Where the files of a dataset are found, which is no part of what it is."""
+        settings = self.study.datasets[dataset]
+        if isinstance(settings, Public):
+            return {"downloads": self.study.downloads}
+        if isinstance(settings, Images):
+            return settings.model_dump(include={"images", "factors"})
+        return {}
+
+    def neighbour_inputs(self, table: Node) -> list[str]:
+        """The distances to nearest neighbours of each split of a table."""
+        splits = table.settings["splits"]
+        return [self.neighbours[name].file("distances.parquet") for name in splits]
+
     def table_inputs(self, table: Node, file: str) -> list[str]:
         """One file of every evaluated run of a table, in the order of its setting `runs`."""
         grouped = itertools.groupby(
@@ -134,9 +158,17 @@ class Plan:
             "table": {
                 "runs": "rd.parquet",
                 "summary": "rd_summary.parquet",
+                "neighbours": "neighbours.parquet",
                 "reconstructions": "reconstructions.npz",
             },
         }
+        judged = {"runs": "rd.parquet", "neighbours": "neighbours.parquet"}
+        if figure.settings.get("claims"):
+            return {
+                f"{experiment}/{name}": node.file(file)
+                for experiment, node in figure.reads.items()
+                for name, file in judged.items()
+            }
         return {
             name: node.file(file)
             for source, node in figure.reads.items()
@@ -150,39 +182,66 @@ class Plan:
         """All names that are targets."""
         return list(dict.fromkeys([*self.figures, *self.tables]))
 
-    def target_files(self, targets: Iterable[str]) -> list[str]:
+    def target_runs(self, target: str) -> int:
+        """How many different runs a target rests on."""
+        pairs = {name for table in self.target_tables([target]) for name in table.reads}
+        return len(pairs & set(self.training)) * len(self.study.betas) * len(self.study.seeds)
+
+    def target_files(self, targets: Sequence[str]) -> list[str]:
         """The files that make up some targets."""
-        figures, tables = self._nodes(targets)
         return [
-            *(f"{RESULTS}/figures/{node.address}.{kind}" for node in figures for kind in FORMATS),
-            *(node.file(name) for node in tables for name in TABLES),
+            *(
+                f"{RESULTS}/figures/{node.address}.{kind}"
+                for node in self._target_figures(targets)
+                for kind in FORMATS
+            ),
+            *(
+                node.file(f"{name}.{kind}")
+                for node in self.target_tables(targets)
+                for name in TABLES
+                for kind in ("parquet", "csv")
+            ),
         ]
 
-    def target_links(self, targets: Iterable[str]) -> dict[str, str]:
+    def target_links(self, targets: Sequence[str]) -> dict[str, str]:
         """Plain name of each result of some targets -> the current result beside it."""
-        figures, tables = self._nodes(targets)
         return {
             **{
                 f"{RESULTS}/figures/{node.name}.{kind}": f"{node.address}.{kind}"
-                for node in figures
+                for node in self._target_figures(targets)
                 for kind in FORMATS
             },
-            **{f"{RESULTS}/tables/{node.name}": node.address for node in tables},
+            **{
+                f"{RESULTS}/tables/{node.name}": node.address
+                for node in self.target_tables(targets)
+            },
         }
 
-    def _nodes(self, targets: Iterable[str]) -> tuple[list[Node], list[Node]]:
-        """The figures of some targets, and their tables: those of a figure with it."""
-        names = list(targets)
-        figures = [self.figures[name] for name in names if name in self.figures]
-        tables = [self.tables[name] for name in names if name in self.tables]
-        tables += [figure.reads["table"] for figure in figures if "table" in figure.reads]
-        return figures, list({node.address: node for node in tables}.values())
+    def target_tables(self, targets: Iterable[str]) -> list[Node]:
+        """The tables of some targets: of an experiment its own, of a figure those it reads."""
+        found: dict[str, Node] = {}
+        for name in targets:
+            of_figure = self.figures[name].reads.values() if name in self.figures else ()
+            of_itself = [self.tables[name]] if name in self.tables else []
+            found |= {
+                node.name: node for node in (*of_itself, *of_figure) if node.stage == "tables"
+            }
+        return list(found.values())
+
+    def _target_figures(self, targets: Iterable[str]) -> list[Node]:
+        return [self.figures[name] for name in targets if name in self.figures]
 
     # One method a stage: what its node is told, and what it reads.
 
     def _dataset(self, name: str) -> Node:
-        settings = self.study.datasets[name].model_dump(mode="json")
-        return Node("datasets", name, "rdpipe.datasets", settings, {})
+        dataset = self.study.datasets[name]
+        settings = dataset.model_dump(mode="json", exclude={"kind", "images", "factors"})
+        if isinstance(dataset, Images):
+            # one's own files have no name for what is in them but that itself
+            paths = [Path(path).expanduser() for path in (dataset.images, dataset.factors) if path]
+            remembered = Path(self.study.store).expanduser() / "sources.json"
+            settings["content"] = content(paths, remembered)
+        return Node("datasets", name, f"rdpipe.datasets.{dataset.kind}", settings, {})
 
     def _split(self, name: str) -> Node:
         split = self.study.splits[name]
@@ -225,8 +284,11 @@ class Plan:
                 pairs, self.study.betas, self.study.seeds
             )
         ]
+        splits = list(self.study.experiments[experiment].splits)
         reads = {"/".join(pair): self.evaluation["/".join(pair)] for pair in pairs}
-        return Node("tables", experiment, "rdpipe.tables", {"runs": runs}, reads)
+        reads |= {split: self.neighbours[split] for split in splits}
+        settings = {"runs": runs, "splits": splits}
+        return Node("tables", experiment, "rdpipe.tables", settings, reads)
 
     def _figure(self, name: str) -> Node:
         figure = self.study.figures[name]
@@ -239,23 +301,53 @@ class Plan:
         elif figure.experiment:
             experiment = self.study.experiments[figure.experiment]
             settings = {
-                "splits": list(experiment.splits),
-                "archs": list(experiment.archs),
-                "arch_labels": {arch: self.study.archs[arch].label for arch in experiment.archs},
+                "splits": [self._split_label(split) for split in experiment.splits],
+                "archs": self._arch_labels(experiment.archs),
             }
             reads = {"table": self.tables[figure.experiment]}
+        elif figure.claims:
+            settings = {"claims": [claim.model_dump(mode="json") for claim in figure.claims]}
+            reads = {claim.experiment: self.tables[claim.experiment] for claim in figure.claims}
         return Node("figures", name, f"rdpipe.figures.{name}", settings, reads)
 
     def _pairs(self, experiment: str) -> list[tuple[str, str]]:
         chosen = self.study.experiments[experiment]
         return list(itertools.product(chosen.splits, chosen.archs))
 
+    def _split_label(self, name: str) -> dict[str, Any]:
+        """A split as figures of an experiment know it."""
+        dataset = self.study.splits[name].dataset
+        label = LABELS.get(self.study.datasets[dataset].kind, dataset)
+        return {"name": name, "dataset": label}
+
+    def _arch_labels(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Architectures as figures know them; those that look alike go by their names as well."""
+        archs = {name: self.study.archs[name] for name in names}
+        labels = {
+            name: ", ".join(
+                filter(None, [f"{arch.layers}-layer {arch.kind.upper()}", arch.variant])
+            )
+            for name, arch in archs.items()
+        }
+        alike = {label for label, count in Counter(labels.values()).items() if count > 1}
+        return [
+            {
+                "name": name,
+                "label": f"{labels[name]} ({name})" if labels[name] in alike else labels[name],
+                "kind": arch.kind,
+                "layers": arch.layers,
+                "variant": arch.variant,
+            }
+            for name, arch in archs.items()
+        ]
+
     def _split_rule(self, name: str) -> dict[str, Any]:
         """The rule of a split for a sketch on a toy dataset: sizes as shares."""
         split = self.study.splits[name]
+        dataset = self.study.datasets[split.dataset]
         rule = {"name": name, **split.model_dump(mode="json", exclude={"dataset", "n_train"})}
-        if isinstance(split, CV):
-            rule["fraction"] = split.n_train / self.study.datasets[split.dataset].n
+        if isinstance(split, CV) and not isinstance(dataset, Images):
+            rule["fraction"] = split.n_train / dataset.n
         return rule
 
 

@@ -80,19 +80,19 @@ def write_split(
     folder: Path,
     *,
     images: Path,
-    factors: Path | None,
+    factors: Path,
     manifest: Path,
     kind: str,
     **settings: Any,
 ) -> None:
     """Split a dataset: train.npz, test.npz, assignment.parquet and manifest.json in `folder`.
 
-    `images`, `factors` and `manifest` are the dataset's files; without factors, `factors` is None
-    and the manifest's are empty.
-    The settings are those of `assign`: seed, n_train, ratio. Raises what `assign` raises.
+    `images`, `factors` and `manifest` are the dataset's files; those columns of `factors` that the
+    manifest gives limits to are what kinds "cd" and "checkerboard" divide. The settings are those
+    of `assign`: seed, n_train, ratio. Raises what `assign` raises.
     """
     dataset = read_json(manifest)
-    table = read_parquet(factors) if factors else pd.DataFrame(index=range(dataset["n"]))
+    table = read_parquet(factors)
     parts = assign(scale_to_unit(table, dataset["factors"]), kind=kind, **settings)
     table.insert(0, "part", parts)
     counts = {f"n_{part}": int((parts == part).sum()) for part in ("train", "test", "unused")}

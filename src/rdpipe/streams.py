@@ -9,8 +9,10 @@ import numpy as np
 
 CHUNK = 256  # steps drawn at a time
 
-# What numbers are drawn for: by training, then by evaluation.
+# What numbers are drawn for, by training and by evaluation. New uses come last: the others' numbers
+# stay.
 WEIGHTS, ORDER, NOISE, TRAIN_SAMPLES, TEST_SAMPLES, OUTER_SAMPLES = range(6)
+HOLD_OUT, HELD_OUT_NOISE, MEMORIZATION, LIKELIHOOD = range(6, 10)
 
 
 def generator(seed: int, use: int, index: int = 0) -> np.random.Generator:

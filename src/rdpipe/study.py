@@ -1,10 +1,7 @@
-"""The study: a typed model of the configuration, and its only reader."""
+"""The study: a typed model of the configuration (`rdpipe.config` reads it)."""
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -15,16 +12,11 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     StringConstraints,
-    ValidationError,
 )
-from pydantic_core import ErrorDetails
-
-from rdpipe.errors import RdpipeError
 
 # Names of rules, which no target may have: the stages, and what makes all targets.
 STAGES = ("datasets", "splits", "neighbours", "training", "evaluation", "tables", "figures")
 RULES = frozenset({"all", *STAGES})
-FIGURES = Path(__file__).parent / "figures"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 Factor = Literal["angle", "hue", "scale", "x", "y"]
@@ -52,6 +44,37 @@ class Tetrominoes(_Model):
     def n(self) -> int:
         """Number of images."""
         return math.prod(self.bins.values())
+
+
+class Public(_Model):
+    """A public dataset (Section 4.4), its official train and test part pooled."""
+
+    kind: Literal["mnist", "fashion_mnist", "smallnorb", "shapes3d"]
+    size: PositiveInt | None = 32
+    """Height and width of the images in pixels: smaller ones get a black frame, larger ones are
+    averaged by area; null keeps the size they have."""
+
+    @property
+    def n(self) -> int:
+        """Number of images."""
+        return {"smallnorb": 48_600, "shapes3d": 480_000}.get(self.kind, 70_000)
+
+
+class Images(_Model):
+    """Images of your own (docs/datasets.md)."""
+
+    kind: Literal["images"]
+    images: Annotated[str, Field(min_length=1)]
+    """A folder of pictures, or an .npz or .npy array (N, H, W) or (N, H, W, C) of uint8 or of
+    floats in [0, 1]."""
+    factors: Annotated[str, Field(min_length=1)] | None = None
+    """A .csv or .parquet table with one row an image, whose numeric columns are factors of
+    variation: CD and checkerboard splits need it."""
+    size: tuple[PositiveInt, PositiveInt] | None = None
+    """Height and width in pixels to which images are averaged by area; null keeps theirs."""
+
+
+Dataset = Annotated[Tetrominoes | Public | Images, Field(discriminator="kind")]
 
 
 class CV(_Model):
@@ -89,21 +112,46 @@ class Checkerboard(_Model):
 Split = Annotated[CV | CD | Checkerboard, Field(discriminator="kind")]
 
 
-class MLP(_Model):
+class _Arch(_Model):
+    """What every architecture has."""
+
+    layers: PositiveInt
+    """Number of hidden layers in the encoder, and in the decoder."""
+    latent: PositiveInt = 10
+    """Dimension of the latent space."""
+    penalty: Literal["rate", "mutual_information", "marginal_kl"] = "rate"
+    """What β multiplies in the objective: the rate, or one of its two terms alone (Section 4.5)."""
+    early_stopping: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of the training part that is held out: the parameters with the lowest objective on it
+    are kept. Without it, the last are."""
+
+    @property
+    def variant(self) -> str:
+        """What tells it from the standard objective, in words; nothing if nothing does."""
+        removed = {"mutual_information": "no marginal KL", "marginal_kl": "no MI"}
+        stopped = "early stopping" if self.early_stopping else ""
+        return ", ".join(filter(None, [removed.get(self.penalty, ""), stopped]))
+
+
+class MLP(_Arch):
     """Fully connected encoder and decoder with ReLU (Section 4.3)."""
 
     kind: Literal["mlp"]
-    layers: PositiveInt
-    """Number of hidden layers in the encoder, and in the decoder."""
     width: PositiveInt = 512
     """Units of each hidden layer."""
-    latent: PositiveInt = 10
-    """Dimension of the latent space."""
 
-    @property
-    def label(self) -> str:
-        """What figures call it."""
-        return "1 layer" if self.layers == 1 else f"{self.layers} layers"
+
+class CNN(_Arch):
+    """Convolutional encoder and decoder with ReLU, kernel 4 and stride 2 (Section 4.3)."""
+
+    kind: Literal["cnn"]
+    channels: PositiveInt = 64
+    """Feature maps of each hidden layer."""
+    dense: NonNegativeInt = 0
+    """Units of a dense layer between the convolutions and the latent space; 0 for none."""
+
+
+Arch = Annotated[MLP | CNN, Field(discriminator="kind")]
 
 
 class Training(_Model):
@@ -139,6 +187,13 @@ class Evaluation(_Model):
     """Batch size of the paper's own estimate of the two (Section 4.5)."""
     seed: NonNegativeInt = 0
     """Seed of the posterior samples and of the choice of examples, the same for all runs."""
+    memorization_images: PositiveInt = 2048
+    """Examples of each part on which memorisation and the optimal decoder are measured."""
+    likelihood_images: Annotated[int, Field(ge=2)] = 2000
+    """Examples of each part whose log p(x) is estimated."""
+    likelihood_samples: tuple[PositiveInt, ...] = (100, 1000, 5000)
+    """Numbers of importance samples behind an estimate of log p(x); an empty list leaves log p(x)
+    out, which on a CPU is most of an evaluation's work."""
     pack: tuple[Axis, ...] = ()
     """Runs that differ only in these axes are evaluated by one job."""
     threads: PositiveInt = 2
@@ -152,12 +207,26 @@ class Experiment(_Model):
     archs: Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
+class Claim(_Model):
+    """A claim of the paper, and the runs that decide it."""
+
+    name: Name
+    """A claim that `rdpipe.claims` knows."""
+    experiment: Name
+    """The experiment whose tables it is judged by."""
+    splits: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """The splits it is about, in the order that the claim gives them."""
+    archs: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """The architectures it is about, likewise."""
+
+
 class Figure(_Model):
-    """What a figure is drawn from: exactly one of the three."""
+    """What a figure is drawn from: exactly one of the four."""
 
     dataset: Name | None = None
     splits: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     experiment: Name | None = None
+    claims: Annotated[tuple[Claim, ...], Field(min_length=1)] | None = None
 
 
 class Study(_Model):
@@ -165,9 +234,11 @@ class Study(_Model):
 
     store: Annotated[str, Field(min_length=1)] = "results/store"
     """Folder of the store."""
-    datasets: dict[Name, Tetrominoes]
+    downloads: Annotated[str, Field(min_length=1)] = "downloads"
+    """Folder of the public datasets' files: those that lie there are used, others are fetched."""
+    datasets: dict[Name, Dataset]
     splits: dict[Name, Split]
-    archs: dict[Name, MLP]
+    archs: dict[Name, Arch]
     betas: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)]
     """The β of every RD curve."""
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
@@ -178,156 +249,3 @@ class Study(_Model):
     figures: dict[Name, Figure]
     targets: tuple[Name, ...]
     """Figures, and experiments whose tables, that `snakemake` without a target makes."""
-
-
-def merge(config: dict[str, Any], overlay: Mapping[str, Any]) -> None:
-    """Lay an overlay over a configuration, as Snakemake does: mappings merge, others replace."""
-    for key, value in overlay.items():
-        if isinstance(value, Mapping) and isinstance(config.get(key), dict):
-            merge(config[key], value)
-        else:
-            config[key] = value
-
-
-def read_study(config: Mapping[str, Any]) -> Study:
-    """The study that a configuration describes.
-
-    Parameters
-    ----------
-    config
-        The merged configuration: nested dicts, lists and scalars as YAML gives them.
-
-    Raises
-    ------
-    RdpipeError
-        With one sentence for each fault, which begins with the path of the key.
-    """
-    try:
-        study = Study.model_validate(config)
-    except ValidationError as error:
-        faults = [_sentence(detail, config) for detail in error.errors()]
-        raise RdpipeError("\n".join(faults)) from None
-    if faults := list(_faults(study)):
-        raise RdpipeError("\n".join(faults))
-    return study
-
-
-def _sentence(detail: ErrorDetails, config: Mapping[str, Any]) -> str:
-    """One sentence for one of pydantic's findings."""
-    path, here = "", config
-    last = len(detail["loc"]) - 1
-    for depth, key in enumerate(detail["loc"]):
-        if isinstance(key, int):
-            path += f"[{key}]"
-        elif depth == last or (isinstance(here, Mapping) and key in here):
-            path += f".{key}" if path else key
-        else:
-            continue  # the name of a union's branch, which no file spells out
-        try:
-            here = here[key]  # type: ignore[index]  # mappings have names, sequences numbers
-        except (KeyError, IndexError, TypeError):
-            break
-    if detail["type"] == "extra_forbidden":
-        return f"{path}: there is no such setting; remove it or mend its spelling."
-    if detail["type"] == "union_tag_not_found":
-        return f"{path}.kind: this setting is missing; add it."
-    if detail["type"] == "missing":
-        return f"{path}: this setting is missing; add it."
-    message = detail["msg"][0].lower() + detail["msg"][1:]
-    return f"{path}: {message}, but it is {detail['input']!r}."
-
-
-def _faults(study: Study) -> Iterable[str]:
-    """Faults that lie between the settings: one sentence each."""
-    yield from _repeated("betas", [f"{beta:g}" for beta in study.betas])
-    for beta in study.betas:
-        if float(f"{beta:g}") != beta:
-            yield f"betas: {beta!r} has more than the six digits that paths spell; round it."
-    yield from _repeated("seeds", study.seeds)
-    yield from _repeated("training.pack", study.training.pack)
-    yield from _repeated("evaluation.pack", study.evaluation.pack)
-    if study.evaluation.batch > study.evaluation.outer:
-        yield (
-            f"evaluation.batch: {study.evaluation.batch} samples are more than evaluation.outer = "
-            f"{study.evaluation.outer} gives; lower it, or raise outer."
-        )
-    for key, names in (("experiments", study.experiments), ("figures", study.figures)):
-        for name in RULES.intersection(names):
-            yield f"{key}.{name}: a rule of the workflow has this name; choose another."
-    for name, dataset in study.datasets.items():
-        yield from _dataset_faults(f"datasets.{name}", dataset)
-    for name, split in study.splits.items():
-        yield from _split_faults(f"splits.{name}", split, study)
-    for name, experiment in study.experiments.items():
-        path = f"experiments.{name}"
-        yield from _unknown(f"{path}.splits", experiment.splits, study.splits, "split")
-        yield from _unknown(f"{path}.archs", experiment.archs, study.archs, "architecture")
-        yield from _repeated(f"{path}.splits", experiment.splits)
-        yield from _repeated(f"{path}.archs", experiment.archs)
-    for name, figure in study.figures.items():
-        yield from _figure_faults(f"figures.{name}", name, figure, study)
-    yield from _unknown(
-        "targets", study.targets, {**study.figures, **study.experiments}, "figure or experiment"
-    )
-
-
-def _dataset_faults(path: str, dataset: Tetrominoes) -> Iterable[str]:
-    for key in ("bins", "limits"):
-        missing = {"angle", "hue", "scale", "x", "y"} - set(getattr(dataset, key))
-        if missing:
-            yield f"{path}.{key}: {', '.join(sorted(missing))} missing; give all five factors."
-    for factor, (low, high) in dataset.limits.items():
-        if not low < high:
-            yield f"{path}.limits.{factor}: {low:g} is not below {high:g}; give [lowest, highest]."
-
-
-def _split_faults(path: str, split: CV | CD | Checkerboard, study: Study) -> Iterable[str]:
-    yield from _unknown(f"{path}.dataset", [split.dataset], study.datasets, "dataset", listed=False)
-    if split.dataset not in study.datasets or not isinstance(split, CV):
-        return
-    n = study.datasets[split.dataset].n
-    if split.n_train >= n:
-        yield (
-            f"{path}.n_train: {split.n_train} training examples leave no test part of dataset "
-            f"{split.dataset}, which has {n}; take fewer."
-        )
-    if split.n_train < study.training.batch_size:
-        yield (
-            f"{path}.n_train: {split.n_train} training examples do not fill a batch of "
-            f"training.batch_size = {study.training.batch_size}; take more, or a smaller batch."
-        )
-
-
-def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterable[str]:
-    known = sorted(file.stem for file in FIGURES.glob("[!_]*.py"))
-    yield from _unknown(path, [name], known, "module of rdpipe.figures", listed=False)
-    if (
-        sum(source is not None for source in (figure.dataset, figure.splits, figure.experiment))
-        != 1
-    ):
-        yield f"{path}: give exactly one of dataset, splits and experiment."
-    if figure.dataset is not None:
-        yield from _unknown(
-            f"{path}.dataset", [figure.dataset], study.datasets, "dataset", listed=False
-        )
-    if figure.experiment is not None:
-        yield from _unknown(
-            f"{path}.experiment", [figure.experiment], study.experiments, "experiment", listed=False
-        )
-    yield from _unknown(f"{path}.splits", figure.splits or (), study.splits, "split")
-
-
-def _unknown(
-    path: str, names: Iterable[str], known: Iterable[str], what: str, *, listed: bool = True
-) -> Iterable[str]:
-    known = list(known)
-    for index, name in enumerate(names):
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
-            yield f"{path}{f'[{index}]' if listed else ''}: there is no {what} {name!r}; {hint}"
-
-
-def _repeated(path: str, values: Sequence[Any]) -> Iterable[str]:
-    for value in dict.fromkeys(value for value in values if values.count(value) > 1):
-        yield f"{path}: {value} is given twice; remove one."

@@ -3,7 +3,8 @@
 `rd` has one row a run and part; its columns are AXES, `status`, and the metrics in the order of
 `rdpipe.evaluation`, which says what each is. `rd_summary` has one row a group of runs that differ
 only in their seed; its columns are GROUP, `n` (runs that finished), `n_diverged`, then
-`<metric>_mean` and `<metric>_std` for each metric.
+`<metric>_mean` and `<metric>_std` for each metric. `neighbours` says how far the test images of
+each split are from its training images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,22 +16,26 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from rdpipe.errors import RdpipeError
-from rdpipe.files import read_npz, write_csv, write_npz, write_parquet
+from rdpipe.files import read_npz, read_parquet, write_csv, write_npz, write_parquet
 
 RUN = ["dataset", "split", "split_kind", "arch", "beta", "seed"]
 AXES = [*RUN, "part", "n_train", "n_test"]
 GROUP = [axis for axis in AXES if axis != "seed"]
-PICTURES = ["input", "reconstruction", "neighbour", "distance"]
+OF_RUN = ["reconstruction", "optimal"]  # pictures that each run has its own of
+OF_SPLIT = ["input", "neighbour", "distance"]
+SHARES = np.linspace(0, 1, 201)
 
 
 def write_tables(
     folder: Path,
     *,
     runs: Sequence[Mapping[str, Any]],
+    splits: Sequence[str],
     metrics: Sequence[Path],
     reconstructions: Sequence[Path],
+    distances: Sequence[Path],
 ) -> None:
-    """Write `rd` and `rd_summary` (Parquet and CSV) and `reconstructions.npz`.
+    """Write `rd`, `rd_summary` and `neighbours` (Parquet and CSV) and `reconstructions.npz`.
 
     Parameters
     ----------
@@ -38,13 +43,22 @@ def write_tables(
         Where the files go.
     runs
         The axes RUN of each run, in the order of the rows.
+    splits
+        The splits' names.
     metrics
         Each run's metrics.parquet.
     reconstructions
         Each run's reconstructions.npz; those of the smallest seed are read.
+    distances
+        Each split's distances.parquet.
     """
     rd = rd_table(runs, metrics)
-    for name, table in (("rd", rd), ("rd_summary", summarise(rd))):
+    tables = {
+        "rd": rd,
+        "rd_summary": summarise(rd),
+        "neighbours": distance_quantiles(splits, distances),
+    }
+    for name, table in tables.items():
         write_parquet(folder / f"{name}.parquet", table)
         write_csv(folder / f"{name}.csv", table)
     write_npz(folder / "reconstructions.npz", **first_reconstructions(runs, reconstructions))
@@ -91,26 +105,43 @@ def summarise(rd: pd.DataFrame) -> pd.DataFrame:
     return summary.reset_index()
 
 
+def distance_quantiles(splits: Sequence[str], distances: Sequence[Path]) -> pd.DataFrame:
+    """Quantiles of the ℓ2 distance of a split's test images to their nearest training image.
+
+    One row a split and share of the test images, 0 to 1 in steps of 0.005; the distance is over
+    pixels and channels at intensities in [0, 1].
+    """
+    quantiles = [
+        np.quantile(read_parquet(path)["distance"], SHARES, method="inverted_cdf")
+        for path in distances
+    ]
+    return pd.DataFrame(
+        {
+            "split": np.repeat(splits, len(SHARES)),
+            "share": np.tile(SHARES, len(splits)),
+            "distance": np.concatenate(quantiles),
+        }
+    )
+
+
 def first_reconstructions(
     runs: Sequence[Mapping[str, Any]], reconstructions: Sequence[Path]
 ) -> dict[str, np.ndarray]:
-    """The pictures of the smallest seed's R runs, each array with a leading axis of runs.
+    """The pictures of the smallest seed's runs, by split: R runs and K difficult examples.
 
-    split, arch (text) and beta (float64) name the runs, (R,) each; input, reconstruction and
-    neighbour are uint8 (R, K, H, W, C), distance is float64 (R, K).
+    Each split s has `s/arch` (R,) text and `s/beta` (R,) float64, which name its runs;
+    `s/reconstruction` and `s/optimal`, uint8 (R, K, H, W, C); and, the same for all its runs,
+    `s/input` and `s/neighbour`, uint8 (K, H, W, C), and `s/distance`, float64 (K,).
     """
     first = min(run["seed"] for run in runs)
-    chosen = [i for i, run in enumerate(runs) if run["seed"] == first]
-    pictures = [read_npz(reconstructions[i]) for i in chosen]
-    shapes = {picture["input"].shape for picture in pictures}
-    if len(shapes) > 1:
-        raise RdpipeError(
-            "the reconstructions of one experiment differ in number or size of images, "
-            f"(K, H, W, C) = {sorted(shapes)}: give each of these its own experiment"
-        )
-    named = {
-        "split": np.array([runs[i]["split"] for i in chosen]),
-        "arch": np.array([runs[i]["arch"] for i in chosen]),
-        "beta": np.array([runs[i]["beta"] for i in chosen], float),
-    }
-    return named | {name: np.stack([picture[name] for picture in pictures]) for name in PICTURES}
+    arrays: dict[str, np.ndarray] = {}
+    for split in dict.fromkeys(run["split"] for run in runs):
+        chosen = [i for i, run in enumerate(runs) if run["split"] == split and run["seed"] == first]
+        pictures = [read_npz(reconstructions[i]) for i in chosen]
+        arrays[f"{split}/arch"] = np.array([runs[i]["arch"] for i in chosen])
+        arrays[f"{split}/beta"] = np.array([runs[i]["beta"] for i in chosen], float)
+        for name in OF_RUN:
+            arrays[f"{split}/{name}"] = np.stack([picture[name] for picture in pictures])
+        for name in OF_SPLIT:
+            arrays[f"{split}/{name}"] = pictures[0][name]
+    return arrays

@@ -24,11 +24,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from rdpipe import devices, files, models, streams
+from rdpipe import devices, early_stopping, files, models, objectives, streams
+from rdpipe.early_stopping import Best, HeldOut
+from rdpipe.errors import RdpipeError
+from rdpipe.objectives import Objective
 from rdpipe.progress import Progress
 
 log = logging.getLogger("rdpipe")
 
+_BEST = ("iteration", "objective", "history")  # what a state file has of `Best`, but parameters
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -47,13 +51,17 @@ class Trained:
     Attributes
     ----------
     parameters
-        See `models`; without the runs axis, on the CPU; may be NaN after a divergence.
+        See `models`; without the runs axis, on the CPU; those that early stopping kept, if it is
+        used, else the last; may be NaN after a divergence.
     history
-        Columns iteration, distortion, rate, objective [nats], equally long: means over the training
-        batches of the interval that ends at the iteration. Cut where the run diverged.
+        Columns iteration, distortion, rate, penalty, objective [nats], equally long: means over the
+        training batches of the interval that ends at the iteration; with early stopping also
+        validation [nats], the objective on the examples held out, after the iteration. Cut where
+        the run diverged; the last validation is not finite if the update before it was to blame.
     record
-        The settings, status ("finished" or "diverged") and diverged_at (the first iteration,
-        counted from 1, whose D or R is not finite, or None).
+        The settings, status ("finished" or "diverged"), diverged_at (the first iteration, counted
+        from 1, whose D, R or penalty is not finite, or None) and kept_at (the iteration after which
+        the parameters were as they are here, or None if the run diverged before any were kept).
     """
 
     parameters: dict[str, Tensor]
@@ -67,9 +75,10 @@ class Pack:
 
     parameters: dict[str, Tensor]
     optimizer: torch.optim.Adam
-    history: Tensor  # float64 (intervals, 2, R): mean D and R
+    history: Tensor  # float64 (intervals, 3, R): mean D, R and penalty
     diverged_at: Tensor  # int64 (R,), 0 for a run that has not diverged
     step: int = 0
+    best: Best | None = None  # with early stopping
 
 
 @contextmanager
@@ -109,7 +118,7 @@ def train(
     state: Path | None = None,
     save_every: float = 180.0,
 ) -> list[Trained]:
-    """Train R runs with Adam on the objective D + β R (paper, Equation 1 and Section 4.3).
+    """Train R runs with Adam on the objective D + β·penalty (paper, Equation 1 and Section 4.3).
 
     Parameters
     ----------
@@ -118,13 +127,14 @@ def train(
     runs
         β and seed of each run. Those of one seed share initial weights, batches and noise.
     arch
-        See `models.initial_parameters`.
+        What `models.build` takes, and "penalty" (see `objectives.Objective`) and "early_stopping":
+        None, or the share of the examples to hold out (see the module).
     iterations, batch_size, learning_rate
         Number of Adam's steps, examples in each, and Adam's learning rate.
     precision
         "float32" or "float64".
     history_every
-        Iterations of an interval of the history.
+        Iterations of an interval of the history, after which early stopping looks at the runs.
     device
         Where to compute; None lets `devices.choose` decide.
     state
@@ -136,6 +146,12 @@ def train(
     -------
     list of Trained
         In the order of `runs`. One that diverges is a result too, and does not touch the others.
+
+    Raises
+    ------
+    RdpipeError
+        If there are fewer examples to train on than a batch takes, or the images are too small for
+        the network.
     """
     images = np.ascontiguousarray(images)
     settings = {
@@ -143,10 +159,15 @@ def train(
         "iterations": iterations, "batch_size": batch_size, "learning_rate": learning_rate,
         "precision": precision,
     }  # fmt: skip
-    device = torch.device(device or devices.choose())
+    device, dtype = torch.device(device or devices.choose()), _DTYPES[precision]
+    network = models.build(arch, images.shape[1:])
     seeds = [run.seed for run in runs]
-    initial = models.initial_parameters(arch, images.shape[1:], seeds)
-    pack = new_pack(initial, learning_rate, _DTYPES[precision], device)
+    pack = new_pack(models.initial_parameters(network, seeds), learning_rate, dtype, device)
+    pixels, held_out = _examples(images, arch, batch_size, device)
+    if held_out:
+        pack.best = early_stopping.new_best(held_out, pack.parameters)
+    beta = torch.tensor([run.beta for run in runs], dtype=dtype, device=device)
+    objective = Objective(network, arch["penalty"], beta, len(pixels))
     if state:
         # the workflow's path says as much, but a state must fit wherever it comes from
         rest = {
@@ -155,14 +176,14 @@ def train(
         }  # fmt: skip
         key = json.dumps(settings | rest, sort_keys=True)
         _resume(pack, state, key)
-    beta = torch.tensor([run.beta for run in runs], dtype=_DTYPES[precision], device=device)
-    pixels = torch.from_numpy(images.reshape(len(images), -1)).to(device)
-    feed = batches(pixels, seeds, batch_size, arch["latent"], beta.dtype, pack.step)
+    feed = batches(pixels, seeds, batch_size, network.latent, dtype, pack.step)
     progress = Progress(iterations, "training", done=pack.step)
     saved = time.monotonic()
     while pack.step < iterations and not pack.diverged_at.all():
         steps = min(history_every, iterations - pack.step)
-        _note(pack, advance(pack, feed, beta, steps))
+        _note(pack, advance(pack, feed, objective, steps))
+        if pack.best:
+            early_stopping.look(pack.best, objective, pack.parameters, pack.step)
         progress.update(steps)
         # a request to stop (a signal) would be answered here: save, then leave
         if state and time.monotonic() - saved >= save_every:
@@ -173,6 +194,23 @@ def train(
     return [_trained(pack, i, run, settings, history_every) for i, run in enumerate(runs)]
 
 
+def _examples(
+    images: np.ndarray, arch: Mapping[str, Any], batch_size: int, device: torch.device
+) -> tuple[Tensor, HeldOut | None]:
+    """What is trained on, uint8 (N, P), and what is held out for early stopping."""
+    pixels, held_out = torch.from_numpy(images.reshape(len(images), -1)).to(device), None
+    if arch["early_stopping"]:
+        pixels, held_out = early_stopping.hold_out(
+            pixels, arch["early_stopping"], batch_size, arch["latent"]
+        )
+    if len(pixels) < batch_size:
+        raise RdpipeError(
+            f"{len(pixels)} of {len(images)} training examples are to be trained on, fewer than a "
+            f"batch of {batch_size} takes; give the split more, or lower training.batch_size."
+        )
+    return pixels, held_out
+
+
 def new_pack(
     initial: Mapping[str, Tensor], learning_rate: float, dtype: torch.dtype, device: torch.device
 ) -> Pack:
@@ -180,7 +218,7 @@ def new_pack(
     parameters = {name: p.to(device, dtype).requires_grad_() for name, p in initial.items()}
     optimizer = torch.optim.Adam(parameters.values(), lr=learning_rate, fused=True)
     n_runs = len(parameters["mean.bias"])
-    history = torch.empty(0, 2, n_runs, dtype=torch.float64)
+    history = torch.empty(0, 3, n_runs, dtype=torch.float64)
     return Pack(parameters, optimizer, history, torch.zeros(n_runs, dtype=torch.int64))
 
 
@@ -218,24 +256,27 @@ def batches(
         chunk, first = chunk + 1, 0
 
 
-def advance(pack: Pack, feed: Iterator[tuple[Tensor, Tensor]], beta: Tensor, steps: int) -> Tensor:
-    """Take `steps` steps without waiting for the device: D and R of each, (steps, 2, R)."""
-    values = torch.empty(steps, 2, len(beta), dtype=beta.dtype, device=beta.device)
+def advance(
+    pack: Pack, feed: Iterator[tuple[Tensor, Tensor]], objective: Objective, steps: int
+) -> Tensor:
+    """Take `steps` steps without waiting for the device.
+
+    Returns D, R and the penalty of each, (steps, 3, R).
+    """
+    beta = objective.beta
+    values = torch.empty(steps, 3, len(beta), dtype=beta.dtype, device=beta.device)
     for i in range(steps):
         x, noise = next(feed)
-        mean, log_variance = models.encode(pack.parameters, x)
-        z = models.sample(mean, log_variance, noise)
-        distortion = models.distortion(models.decode(pack.parameters, z), x)
-        rate = models.rate(mean, log_variance).mean(1)
+        distortion, rate, penalty = objectives.terms(objective, pack.parameters, x, noise)
         pack.optimizer.zero_grad()
-        (distortion + beta * rate).sum().backward()
+        (distortion + beta * penalty).sum().backward()
         pack.optimizer.step()
-        values[i, 0], values[i, 1] = distortion.detach(), rate.detach()
+        torch.stack((distortion.detach(), rate.detach(), penalty.detach()), out=values[i])
     return values
 
 
 def _note(pack: Pack, values: Tensor) -> None:
-    """Enter an interval's values (steps, 2, R) into the pack's history."""
+    """Enter an interval's values (steps, 3, R) into the pack's history."""
     values = values.double().cpu()
     pack.history = torch.cat((pack.history, values.mean(0, keepdim=True)))
     bad = ~values.isfinite().all(1)  # (steps, R)
@@ -248,22 +289,35 @@ def _trained(
     pack: Pack, i: int, run: Run, settings: Mapping[str, Any], history_every: int
 ) -> Trained:
     """Run i of a pack, its history cut where it diverged."""
+    iterations = settings["iterations"]
     iteration = np.arange(1, len(pack.history) + 1, dtype=np.int64) * history_every
-    iteration = iteration.clip(max=settings["iterations"])
-    parameters = {name: p[i].detach().cpu().clone() for name, p in pack.parameters.items()}
-    # the last update of all is seen by no later step
-    last_bad = 0 if all(p.isfinite().all() for p in parameters.values()) else settings["iterations"]
-    diverged_at = int(pack.diverged_at[i]) or last_bad or None
-    kept = iteration < (diverged_at or np.inf)
-    distortion, rate = pack.history[kept, :, i].numpy().T
+    iteration = iteration.clip(max=iterations)
+    last = _of_run(i, pack.parameters)
+    kept = _of_run(i, pack.best.parameters) if pack.best else last
+    # no later step sees the last update of all; and nothing is kept where no look was finite
+    finite = all(p.isfinite().all() for p in (*last.values(), *kept.values()))
+    diverged_at = int(pack.diverged_at[i]) or (None if finite else iterations)
+    sound = iteration < (diverged_at or np.inf)
+    distortion, rate, penalty = pack.history[sound, :, i].numpy().T
     history = {
-        "iteration": iteration[kept],
+        "iteration": iteration[sound],
         "distortion": distortion,
         "rate": rate,
-        "objective": distortion + run.beta * rate,
+        "penalty": penalty,
+        "objective": distortion + run.beta * penalty,
     }
-    end = {"status": "diverged" if diverged_at else "finished", "diverged_at": diverged_at}
-    return Trained(parameters, history, {**settings, **asdict(run), **end})
+    kept_at = None if diverged_at else iterations
+    if pack.best:
+        history["validation"] = pack.best.history[sound, i].numpy()
+        kept_at = int(pack.best.iteration[i]) or None
+    status = "diverged" if diverged_at else "finished"
+    end = {"status": status, "diverged_at": diverged_at, "kept_at": kept_at}
+    return Trained(kept, history, {**settings, **asdict(run), **end})
+
+
+def _of_run(i: int, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of one run's parameters, on the CPU."""
+    return {name: p[i].detach().cpu().clone() for name, p in parameters.items()}
 
 
 def _save(pack: Pack, path: Path, key: str) -> None:
@@ -273,6 +327,9 @@ def _save(pack: Pack, path: Path, key: str) -> None:
     for (name, parameter), state in zip(pack.parameters.items(), moments, strict=True):
         tensors[f"parameter/{name}"] = parameter.detach()
         tensors |= {f"{part}/{name}": value for part, value in state.items()}
+    if pack.best:
+        tensors |= {f"best/{name}": p for name, p in pack.best.parameters.items()}
+        tensors |= {f"best_{part}": getattr(pack.best, part) for part in _BEST}
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         save_file(tensors, temporary, metadata={"key": key, "step": str(pack.step)})
@@ -303,6 +360,11 @@ def _resume(pack: Pack, path: Path, key: str) -> None:
     pack.optimizer.load_state_dict(pack.optimizer.state_dict() | {"state": moments})
     pack.history, pack.diverged_at = tensors["history"], tensors["diverged_at"]
     pack.step = int(metadata["step"])
+    if pack.best:
+        for name, p in pack.best.parameters.items():
+            p.copy_(tensors[f"best/{name}"])
+        for part in _BEST:
+            setattr(pack.best, part, tensors[f"best_{part}"])
     log.info("training goes on from iteration %s of %s", f"{pack.step:,}", path)
 
 

@@ -72,7 +72,7 @@ def test_a_line_in_the_training_engine_and_back_again(checkout):
 
 
 def test_the_generators_code_with_the_same_bytes_out(checkout):
-    checkout.append("src/rdpipe/tetrominoes.py", "\nEXTRA = 1\n")
+    checkout.append("src/rdpipe/datasets/tetrominoes.py", "\nEXTRA = 1\n")
     outcome = checkout.snakemake()
     assert outcome.computed == {"datasets tiny"}
     assert outcome.stored == EVERYTHING - {"datasets tiny"}

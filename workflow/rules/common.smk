@@ -12,7 +12,8 @@ os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("
 from rdpipe.errors import RdpipeError
 from rdpipe.plan import RUN_PATH, RUN_STAGES, Plan, spell
 from rdpipe.store import set_plain_names
-from rdpipe.study import STAGES, read_study
+from rdpipe.config import read_study
+from rdpipe.study import STAGES
 from snakemake.exceptions import WorkflowError
 
 try:

@@ -1,6 +1,6 @@
-"""Datasets: images and the factors they were made from (Section 4.1).
+"""Datasets: images and their factors of variation (Sections 4.1 and 4.4, or your own).
 
-In: nothing but the configuration. Out: images.npz, factors.parquet, manifest.json.
+In: the configuration, and for some kinds files that are fetched or yours. Out: images.npz, factors.parquet, manifest.json.
 """
 
 
@@ -18,6 +18,7 @@ rule datasets:
         mem_mb=6000,
     params:
         spec=spec("datasets"),
+        places=lambda w: plan.places(plan.node("datasets", w.datasets).name),
         store=study.store,
     script:
         "../scripts/datasets.py"

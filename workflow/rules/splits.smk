@@ -19,7 +19,7 @@ rule splits:
     conda:
         "../../envs/rdpipe.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=6000,
     params:
         spec=spec("splits"),
         store=study.store,

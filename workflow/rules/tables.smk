@@ -1,7 +1,7 @@
 """Tables: the measures of all runs of an experiment, and their summary over seeds.
 
-In: the evaluations of an experiment. Out: rd and rd_summary as Parquet and CSV, and the
-reconstructions that figures show.
+In: the evaluations of an experiment, and the neighbours of its splits. Out: rd, rd_summary and
+neighbours as Parquet and CSV, and the reconstructions that figures show.
 """
 
 
@@ -13,6 +13,7 @@ rule tables:
         reconstructions=ancient(
             lambda w: plan.table_inputs(plan.node("tables", w.tables), "reconstructions.npz")
         ),
+        distances=ancient(lambda w: plan.neighbour_inputs(plan.node("tables", w.tables))),
     output:
         multiext(
             "results/tables/{tables}/",
@@ -20,6 +21,8 @@ rule tables:
             "rd.csv",
             "rd_summary.parquet",
             "rd_summary.csv",
+            "neighbours.parquet",
+            "neighbours.csv",
             "reconstructions.npz",
         ),
     log:

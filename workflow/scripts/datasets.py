@@ -1,5 +1,7 @@
 """Make one dataset."""
 
+from importlib import import_module
+
 from rdpipe.jobs import Item, Job
 
 spec, out = snakemake.params.spec, snakemake.output
@@ -7,9 +9,8 @@ job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0], threads
 
 
 def write(folder):
-    from rdpipe.datasets import write_dataset
-
-    write_dataset(folder, threads=job.threads, **spec["settings"])
+    told = {**spec["settings"], **snakemake.params.places, "threads": job.threads}
+    import_module(spec["module"]).write_dataset(folder, **told)
 
 
 files = {"images.npz": out.images, "factors.parquet": out.factors, "manifest.json": out.manifest}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,11 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 
-from rdpipe.figures import _style
+from rdpipe.figures import _points, _style
 
-COLUMNS = ["split", "arch", "part", "beta", "n"] + [
-    f"{metric}_{moment}" for metric in ("rate", "distortion") for moment in ("mean", "std")
-]
+AXES = ("rate", "distortion")  # the metrics of the plane
+LABELS: dict[str, Any] = {"xlabel": "rate $R$ (nats)", "ylabel": "distortion $D$ (nats)"}
 STAR: dict[str, Any] = {
     "marker": "*",
     "markersize": 7,
@@ -36,35 +36,103 @@ class Curve:
     Attributes
     ----------
     points
-        Rows of `rd_summary` with `COLUMNS`, by ascending β; rate and distortion in nats.
-    label, colour, linestyle
-        Its look, and its name in a legend.
+        What `points` returns; rate and distortion in nats.
+    label
+        Its name in a legend; of training curves of the colour of a test curve, that curve's.
+    colour, linestyle, linewidth
+        Its look.
     """
 
     points: pd.DataFrame
     label: str
     colour: ColorType
     linestyle: Literal["-", "--"] = "-"
+    linewidth: float = 1.0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """An RD plane with its title and curves; the β of `betas_of`, one of these, are written."""
+
+    title: str
+    curves: Sequence[Curve]
+    betas_of: Curve | None = None
 
 
 def points(summary: pd.DataFrame, split: str, arch: str, part: str) -> pd.DataFrame:
     """The points of one curve by ascending β; a β none of whose runs finished is left out."""
-    chosen = summary[
-        (summary["split"] == split) & (summary["arch"] == arch) & (summary["part"] == part)
+    return _points.points(summary, split, arch, part, AXES)
+
+
+def pair(
+    summary: pd.DataFrame, split: str, arch: str, label: str, colour: ColorType
+) -> list[Curve]:
+    """A model's curves on training (thin and dashed) and on test, of one label and colour."""
+    return [
+        Curve(points(summary, split, arch, "train"), label, colour, "--", 0.7),
+        Curve(points(summary, split, arch, "test"), label, colour),
     ]
-    return chosen.dropna(subset=["rate_mean", "distortion_mean"]).sort_values("beta")[COLUMNS]
 
 
-def panels(rows: int, columns: int, **page: Any) -> tuple[Figure, np.ndarray]:
-    """A page of empty RD planes (rows, columns); `page` is what else `_style.panels` takes."""
-    figure, grid = _style.panels(rows, columns, **page)
-    for (_, j), axes in np.ndenumerate(grid):
-        axes.set(xlabel="rate $R$ (nats)", ylabel="distortion $D$ (nats)" if j == 0 else "")
-    return figure, grid
+def page(
+    rows: Sequence[Sequence[Panel]], head: Sequence[Line2D] = (), above: float = 0.0
+) -> tuple[Figure, dict[Axes, Panel]]:
+    """Draw a page of panels that share their limits within a row.
+
+    Parameters
+    ----------
+    rows
+        The panels, as many in every row.
+    head
+        What the legend has before the curves.
+    above
+        Inches to leave between each panel and its title.
+
+    Returns
+    -------
+    tuple of Figure and dict
+        What `save` takes: the page, and the panel of each axes, row by row.
+    """
+    handles = [*head, *_handles(panel for row in rows for panel in row)]
+    figure, grid = _style.panels(len(rows), len(rows[0]), legend=handles, above=above, **LABELS)
+    return figure, _fill(grid, [panel for row in rows for panel in row], above)
+
+
+def wrapped_page(
+    panels: Sequence[Panel], share: Literal["page", "none"]
+) -> tuple[Figure, dict[Axes, Panel]]:
+    """Draw a page of panels in rows of up to four; returns what `save` takes.
+
+    `share` says whether all panels have the same limits, or each its own.
+    """
+    figure, grid = _style.wrapped(len(panels), legend=_handles(panels), share=share, **LABELS)
+    return figure, _fill(grid, panels)
+
+
+def _handles(panels: Iterable[Panel]) -> list[Line2D]:
+    return [*curve_handles(curve for one in panels for curve in one.curves), *mark_handles()]
+
+
+def _fill(grid: np.ndarray, panels: Sequence[Panel], above: float = 0.0) -> dict[Axes, Panel]:
+    drawn = dict(zip(grid.flat, panels, strict=True))
+    for axes, panel in drawn.items():
+        draw_curves(axes, panel.curves)
+        _style.title(axes, panel.title, above)
+    return drawn
+
+
+def save(folder: Path, name: str, figure: Figure, drawn: Mapping[Axes, Panel]) -> None:
+    """Annotate the panels, and save the page as name.pdf, .png and .csv, the points of all."""
+    for axes, panel in drawn.items():
+        annotate(axes, panel.curves, panel.betas_of)
+    points = [curve.points for panel in drawn.values() for curve in panel.curves]
+    _style.save(figure, folder, name, pd.concat(points))
 
 
 def draw_curves(axes: Axes, curves: Iterable[Curve]) -> None:
     """One dot a β at the mean over seeds, bars for the standard deviation, a star at β = 1."""
+    shrunk = _style.shrunk(axes)
+    star = STAR | {"markersize": shrunk * STAR["markersize"]}
     for curve in curves:
         rate, distortion = curve.points["rate_mean"], curve.points["distortion_mean"]
         axes.errorbar(
@@ -75,17 +143,19 @@ def draw_curves(axes: Axes, curves: Iterable[Curve]) -> None:
             yerr=curve.points["distortion_std"].fillna(0),
             color=curve.colour,
             linestyle=curve.linestyle,
+            linewidth=curve.linewidth,
+            markersize=_style.DOT_SIZE * shrunk,
             **_style.DOTS,
         )
         standard = np.isclose(curve.points["beta"], 1)
-        axes.plot(rate[standard], distortion[standard], zorder=4, **STAR)
+        axes.plot(rate[standard], distortion[standard], zorder=4, **star)
     axes.margins(0.08)
 
 
 def annotate(axes: Axes, curves: Sequence[Curve], betas_of: Curve | None = None) -> None:
     """Draw ELBO iso-lines, label them, and label some β of one curve, all where there is room.
 
-    Comes last, when the place of the axes and their limits are settled.
+    Comes last, when the limits of all axes are settled.
 
     Parameters
     ----------
@@ -104,25 +174,29 @@ def annotate(axes: Axes, curves: Sequence[Curve], betas_of: Curve | None = None)
     _draw_elbo(axes, taken)
 
 
-def numbers(drawn: Mapping[Axes, Sequence[Curve]]) -> pd.DataFrame:
-    """The points of all curves of a figure, as its CSV has them."""
-    return pd.concat([curve.points for curves in drawn.values() for curve in curves])
-
-
 def curve_handles(curves: Iterable[Curve]) -> list[Line2D]:
-    """The curves, for a legend."""
-    look: dict[str, Any] = {"marker": "o", "markersize": 3}
-    return [
-        Line2D([], [], color=one.colour, linestyle=one.linestyle, label=one.label, **look)
-        for one in curves
+    """Each label once, for a legend.
+
+    Where a label stands for a model on training and on test, dashes are explained by themselves.
+    """
+    curves = list(curves)
+    shown = {curve.label: curve for curve in curves}  # the last of each: the test curve
+    handles = [
+        _style.line(one.label, one.colour, one.linestyle, **_style.DOT) for one in shown.values()
     ]
+    if any(curve.linestyle != shown[curve.label].linestyle for curve in curves):
+        handles += [
+            _style.line("test", "black"),
+            _style.line("training", "black", "--", linewidth=0.7),
+        ]
+    return handles
 
 
 def mark_handles() -> list[Line2D]:
     """What every RD plane has beside its curves, for a legend: the star and the iso-lines."""
     return [
         Line2D([], [], label=r"$\beta = 1$", **STAR),
-        Line2D([], [], color=_style.GREY, linewidth=0.5, label=r"ELBO $= -D - R$ (nats)"),
+        _style.line(r"ELBO $= -D - R$ (nats)", _style.GREY, linewidth=0.5),
     ]
 
 

@@ -1,36 +1,47 @@
 """What all figures share: the look of the page, images on it, and how a figure is saved."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
+from matplotlib.typing import ColorType, LineStyleType
 
 from rdpipe.files import write_csv
 
 # Inches.
-WIDTH = 7.0  # of the page: both columns of a paper
-LEFT = 0.47  # of a panel: its y axis
-RIGHT = 0.06
+WIDTH = 7.0  # of the page: both columns of a paper; more for many panels
+SLOT = 1.75, 3.5  # least and largest width of a panel with all that is around it
+LOWEST = 1.2  # height of a panel: more than the name of its y axis is long
+LEFT = 0.53  # of a panel: its y axis
+RIGHT = 0.1  # half of the last tick's label
 BELOW = 0.39  # its x axis
 TITLE = 0.27  # above it
-FOOT = 0.08  # below the legend at the foot of the page
-LEGEND_LINE = 0.17
+FOOT = 0.12  # above and below the legend at the foot of the page, in all
 
 # Okabe and Ito: for all eyes; without their yellow, which is too pale for a line
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 TRAIN, TEST, *_ = COLOURS
+PARTS: dict[str, dict[str, Any]] = {  # where both are shown
+    "test": {"color": TEST},
+    "train": {"color": TRAIN, "linestyle": "--"},
+}
 GREY = "0.55"
 SMALL = 6.5  # points: annotations
 TINY = 6.0  # points: what small images are
-DOTS: dict[str, Any] = {
-    "marker": "o",
-    "markersize": 2.8,
-    "elinewidth": 0.7,
-}  # a curve's means and their bars
+DOTS: dict[str, Any] = {"marker": "o", "elinewidth": 0.7}  # a curve's means and their bars
+DOT_SIZE = 2.8  # points
+FAINT: dict[str, Any] = {"alpha": 0.4, "linewidth": 0.8}
+BARE: dict[str, Any] = {"marker": "none", "elinewidth": 0.0}  # neither dots nor bars
+REFERENCE: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 0.7}
+DOT: dict[str, Any] = {"marker": "o", "markersize": 3}  # in a legend
 
 paper = matplotlib.rc_context(
     {
@@ -78,45 +89,139 @@ def place(figure: Figure, left: float, bottom: float, width: float, height: floa
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
+def page_of(panel: Axes) -> tuple[Figure, Bbox]:
+    """The page of a panel, and its box there in inches."""
+    figure = panel.get_figure(root=True)
+    assert figure is not None
+    return figure, panel.bbox.transformed(figure.dpi_scale_trans.inverted())
+
+
+def slot_width(columns: int) -> float:
+    """Width in inches of each of so many panels side by side, with all that is around it."""
+    return min(SLOT[1], max(SLOT[0], WIDTH / columns))
+
+
 def panel_width(columns: int) -> float:
     """Width in inches of each of so many panels side by side."""
-    return WIDTH / columns - LEFT - RIGHT
+    return slot_width(columns) - LEFT - RIGHT
 
 
 def panels(
-    rows: int, columns: int, *, aspect: float = 0.62, above: float = 0.0, legend_lines: int = 1
+    rows: int,
+    columns: int,
+    *,
+    legend: Sequence[Line2D],
+    xlabel: str,
+    ylabel: str,
+    aspect: float = 0.62,
+    above: float = 0.0,
+    below: float = 0.0,
+    share: Literal["row", "page", "none"] = "row",
 ) -> tuple[Figure, np.ndarray]:
-    """A page of empty panels that share their limits within a row.
+    """A page of empty panels above a legend.
 
     Parameters
     ----------
     rows, columns
         Number of panels down and across the page.
+    legend
+        What the legend at the foot of the page explains.
+    xlabel, ylabel
+        Names of every x axis, and of the y axes at the left.
     aspect
         Height of a panel as a share of its width.
-    above
-        Inches to leave between each panel and its title, for more than a title.
-    legend_lines
-        Lines of the legend at the foot of the page.
+    above, below
+        Inches to leave between each panel and its title, and between it and its x axis, for more.
+    share
+        Which panels have the same limits.
 
     Returns
     -------
     tuple of Figure and ndarray
         The page, and its panels (rows, columns).
     """
-    width = panel_width(columns)
-    height = aspect * width
-    row = BELOW + height + above + TITLE
-    foot = FOOT + legend_lines * LEGEND_LINE
-    figure = Figure(figsize=(WIDTH, rows * row + foot))
+    slot, width = slot_width(columns), panel_width(columns)
+    page = max(WIDTH, columns * slot)
+    height = max(aspect * width, LOWEST)
+    row = BELOW + below + height + above + TITLE
+    figure = Figure(figsize=(page, rows * row))
+    foot = _legend(figure, legend).get_window_extent().height / figure.dpi + FOOT
+    figure.set_size_inches(page, rows * row + foot)
     grid = np.empty((rows, columns), dtype=object)
     for i, j in np.ndindex(rows, columns):
-        left, bottom = j * WIDTH / columns + LEFT, foot + (rows - 1 - i) * row + BELOW
+        left = (page - columns * slot) / 2 + j * slot + LEFT
+        bottom = foot + (rows - 1 - i) * row + BELOW + below
         axes = grid[i, j] = place(figure, left, bottom, width, height)
-        if j > 0:
-            axes.sharex(grid[i, 0])
-            axes.sharey(grid[i, 0])
+        axes.set(xlabel=xlabel, ylabel=ylabel if j == 0 else "")
+        like = {"row": grid[i, 0], "page": grid[0, 0], "none": axes}[share]
+        if like is not axes:
+            axes.sharex(like)
+            axes.sharey(like)
     return figure, grid
+
+
+def wrapped(n: int, **page: Any) -> tuple[Figure, np.ndarray]:
+    """A page of n panels in rows of up to four; `page` is what else `panels` takes.
+
+    Returns
+    -------
+    tuple of Figure and ndarray
+        The page, and its panels (n,).
+    """
+    rows = -(-n // 4)
+    figure, grid = panels(rows, -(-n // rows), **page)
+    for axes in grid.flat[n:]:
+        axes.remove()
+    return figure, grid.flatten()[:n]
+
+
+def strip_below(panel: Axes, height: float, ylabel: str) -> Axes:
+    """Axes so many inches high right below a panel, between it and its x axis, which they share."""
+    figure, box = page_of(panel)
+    axes = place(figure, box.x0, box.y0 - height, box.width, height - 0.06)
+    axes.sharex(panel)
+    axes.set(xlabel=panel.get_xlabel(), ylabel=ylabel if panel.get_ylabel() else "")
+    panel.set_xlabel("")
+    panel.tick_params(labelbottom=False)
+    return axes
+
+
+def shrunk(axes: Axes) -> float:
+    """How large dots are in a panel, from 1 down to 0.65 in the narrowest."""
+    return min(1.0, float(axes.bbox.width / 72 / panel_width(2)) ** 0.5)
+
+
+def line(label: str, color: ColorType, linestyle: LineStyleType = "-", **look: Any) -> Line2D:
+    """A line for a legend."""
+    return Line2D([], [], color=color, linestyle=linestyle, label=label, **look)
+
+
+def title(axes: Axes, text: str, above: float = 0.0) -> None:
+    """Write a panel's title `above` inches higher than usual.
+
+    One that is wider than the panel reaches over the y axis, and is as small as has room there.
+    """
+    written = axes.set_title(text, pad=6 + 72 * above)
+    width, needed = (box.width / 72 for box in (axes.bbox, written.get_window_extent()))
+    room = width + 0.9 * LEFT
+    written.set_fontsize(matplotlib.rcParams["axes.titlesize"] * min(1, room / needed))
+    if needed > width:
+        written.set(x=1 - min(needed, room) / 2 / width)
+
+
+def _legend(figure: Figure, handles: Sequence[Line2D]) -> Legend:
+    """A legend at the foot of the page, in as few lines as its width allows."""
+    place: dict[str, Any] = {"loc": "lower center", "borderpad": 0, "borderaxespad": 0.5}
+    for lines in range(1, len(handles) + 1):
+        columns = -(-len(handles) // lines)
+        # legends are filled column by column, but read line by line
+        padded = [*handles, *[line("", "none")] * (lines * columns - len(handles))]
+        by_column = [padded[i] for j in range(columns) for i in range(j, len(padded), columns)]
+        legend = figure.legend(handles=by_column, ncol=columns, **place)
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    return legend
 
 
 def show_image(axes: Axes, image: np.ndarray, left: float = 0.0, bottom: float = 0.0) -> None:

@@ -2,23 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from rdpipe.errors import RdpipeError
-from rdpipe.figures import _style
-from rdpipe.figures._labels import split_label
-from rdpipe.figures._rd_plane import (
-    Curve,
-    annotate,
-    curve_handles,
-    draw_curves,
-    mark_handles,
-    numbers,
-    panels,
-    points,
-)
+from rdpipe.figures import _rd_plane, _style
+from rdpipe.figures._labels import split_colours, split_labels
+from rdpipe.figures._rd_plane import Curve, Panel, points
 from rdpipe.files import read_parquet
-
-IN_A_LINE = 5  # of the legend
 
 
 @_style.paper
@@ -26,9 +15,8 @@ def draw(
     folder: Path,
     *,
     inputs: Mapping[str, Path],
-    splits: Sequence[str],
-    archs: Sequence[str],
-    arch_labels: Mapping[str, str],
+    splits: Sequence[Mapping[str, str]],
+    archs: Sequence[Mapping[str, Any]],
 ) -> None:
     """Draw one panel an architecture, with a curve a split.
 
@@ -39,33 +27,19 @@ def draw(
     inputs
         `summary`, an experiment's rd_summary.parquet.
     splits, archs
-        Curves; panels from the left.
-    arch_labels
-        What the figure calls each architecture.
-
-    Raises
-    ------
-    RdpipeError
-        If there are more splits than colours that can be told apart.
+        Curves; panels from the left (see `rdpipe.figures`).
     """
-    if len(splits) > len(_style.COLOURS):
-        raise RdpipeError(
-            f"figures.fig5: its experiment has {len(splits)} splits, but only "
-            f"{len(_style.COLOURS)} colours can be told apart; give it fewer splits."
-        )
     summary = read_parquet(inputs["summary"])
-    marks = mark_handles()
-    lines = -(-(len(splits) + len(marks)) // IN_A_LINE)
-    figure, grid = panels(1, len(archs), legend_lines=lines)
-    drawn = {}
-    for arch, axes in zip(archs, grid.flat, strict=True):
-        curves = drawn[axes] = [
-            Curve(points(summary, split, arch, "test"), split_label(summary, split), colour)
-            for split, colour in zip(splits, _style.COLOURS, strict=False)
-        ]
-        draw_curves(axes, curves)
-        axes.set_title(arch_labels[arch])
-    for axes, curves in drawn.items():
-        annotate(axes, curves)
-    figure.legend(handles=curve_handles(curves) + marks, loc="lower center", ncol=IN_A_LINE)
-    _style.save(figure, folder, "fig5", numbers(drawn))
+    labels = split_labels(summary, splits)
+    colours = split_colours(summary, [*labels])
+    panels = [
+        Panel(
+            arch["label"],
+            [
+                Curve(points(summary, split, arch["name"], "test"), labels[split], colours[split])
+                for split in labels
+            ],
+        )
+        for arch in archs
+    ]
+    _rd_plane.save(folder, "fig5", *_rd_plane.wrapped_page(panels, share="page"))

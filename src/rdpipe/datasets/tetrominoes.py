@@ -7,10 +7,12 @@ bit of a float: factors are rounded once to integers, and every decision after t
 import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from rdpipe.datasets._common import write
 from rdpipe.progress import Progress
 
 FACTORS = ("angle", "hue", "scale", "x", "y")
@@ -19,6 +21,23 @@ SIDE = 32  # pixels
 SUB = 16  # sub-pixels along a pixel's side; a pixel is the share of its 256 that are covered
 ONE = 20  # bits after the point of every fixed-point number: 2^-20 of a pixel, of a colour
 BLOCK = 128  # images drawn at a time; their sub-rows fit the cache
+
+
+def write_dataset(
+    folder: Path,
+    *,
+    seed: int,
+    bins: Mapping[str, int],
+    limits: Mapping[str, tuple[float, float]],
+    threads: int = 1,
+) -> None:
+    """Draw the images of a stratified sample: images.npz, factors.parquet, manifest.json.
+
+    The settings are those of `sample_factors`.
+    """
+    factors = sample_factors(seed, bins, limits)
+    images = render(factors, threads)
+    write(folder, "tetrominoes", images, factors, {name: limits[name] for name in FACTORS})
 
 
 def sample_factors(

@@ -1,0 +1,1 @@
+"""Stage datasets, one module a kind: `write_dataset` leaves images, factors and a manifest."""

@@ -1,0 +1,62 @@
+"""MNIST and what is published in its form: four IDX files, big-endian and compressed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rdpipe.datasets._common import write
+from rdpipe.datasets._gzipped import damaged, decompressed
+from rdpipe.datasets._size import check_size, resized
+from rdpipe.downloads import fetch_all
+
+NATIVE = 28  # pixels
+
+
+def write_pooled(
+    folder: Path,
+    kind: str,
+    name: str,
+    files: Mapping[str, str],
+    mirrors: Sequence[str],
+    downloads: str,
+    size: int | None,
+) -> None:
+    """Write a dataset of training and test images, in this order, with their labels.
+
+    `files` names images and labels for training, then for the test, with their sha256.
+    """
+    check_size(size, NATIVE)
+    paths = fetch_all(name, files, mirrors, Path(downloads) / kind)
+    parts = [read_part(*pair) for pair in (paths[:2], paths[2:])]
+    images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    factors = pd.DataFrame({"label": labels})
+    # a class is no range that a split could halve
+    write(folder, kind, resized(images[..., None], size), factors, limits={})
+
+
+def read_part(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 28, 28) and labels (N,) uint8 of one part; raises what `read_idx` raises."""
+    x, y = read_idx(images, ndim=3), read_idx(labels, ndim=1)
+    if x.shape != (len(y), NATIVE, NATIVE):
+        raise damaged(
+            images,
+            f"has images {' × '.join(map(str, x.shape))} where {labels.name} has {len(y)} labels",
+        )
+    return x, y
+
+
+def read_idx(path: Path, ndim: int) -> np.ndarray:
+    """The array of an IDX file, which is to be of bytes and of `ndim` dimensions.
+
+    Raises RdpipeError if the file is of another form, cut off, or too long.
+    """
+    data = decompressed(path)
+    head = 4 + 4 * ndim
+    if data[:4] != bytes([0, 0, 8, ndim]) or len(data) < head:
+        raise damaged(path, f"is no IDX file of {ndim}-dimensional bytes")
+    shape = np.frombuffer(data[4:head], ">u4").astype(np.int64)
+    if len(data) - head != shape.prod():
+        raise damaged(path, f"has {len(data) - head} bytes where {shape.prod()} should be")
+    return np.frombuffer(data, np.uint8, offset=head).reshape(shape)

@@ -1,0 +1,265 @@
+"""The user's own images: a folder of pictures, or an array."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps
+
+from rdpipe.datasets._common import ranges, write
+from rdpipe.errors import RdpipeError
+from rdpipe.progress import Progress
+from rdpipe.sources import PICTURES
+from rdpipe.sources import content as content_of
+from rdpipe.sources import pictures as pictures_in
+
+BLOCK = 1024  # images read or scaled at a time
+GREY = ("1", "L", "LA", "La")  # Pillow's modes of eight bits or fewer
+
+
+def write_dataset(
+    folder: Path,
+    *,
+    images: str,
+    factors: str | None,
+    content: str | None,
+    size: Sequence[int] | None,
+    threads: int = 1,
+) -> None:
+    """Write the user's images: images.npz, factors.parquet, manifest.json.
+
+    Parameters
+    ----------
+    folder
+        Where the three go.
+    images
+        A folder of pictures, taken in the order of their names; or a `.npy` or `.npz` file with
+        an array (N, H, W) or (N, H, W, C), of uint8 or of floats in [0, 1].
+    factors
+        A `.csv` or `.parquet` file with a row an image and numeric columns; or None.
+    content
+        What `sources.content` said of the two when the workflow was read.
+    size
+        Height and width in pixels that all images are brought to by area; None leaves them.
+    threads
+        Threads that read pictures.
+
+    Raises
+    ------
+    RdpipeError
+        If a path is missing, was changed since, or does not hold what it should.
+    """
+    paths = [Path(path).expanduser() for path in (images, factors) if path]
+    source, *tables = paths
+    for path in paths:
+        if not path.exists():
+            raise RdpipeError(f"{path} does not exist; put it there or mend the dataset's path.")
+    if source.is_dir():
+        files = pictures_in(source)
+        pixels = read_pictures(files, size, threads, source)
+        rows = pd.DataFrame({"file": list(files)})
+    else:
+        pixels = brought_to(read_array(source), size)
+        rows = pd.DataFrame({"row": range(len(pixels))})
+    limits = {}
+    for table in tables:  # one or none
+        values = read_factors(table, rows)
+        rows = rows.join(values) if "file" in rows else values
+        limits = ranges(values)
+    if content_of(paths) != content:
+        raise RdpipeError(
+            f"{' or '.join(map(str, paths))} changed since the workflow was started; "
+            "call snakemake again."
+        )
+    write(folder, "images", pixels, rows, limits)
+
+
+def read_pictures(
+    files: dict[str, Path], size: Sequence[int] | None, threads: int, folder: Path
+) -> np.ndarray:
+    """Images (N, H, W, 1) uint8 if all are grey, else (N, H, W, 3).
+
+    Raises RdpipeError if there is no picture, one cannot be read, or their sizes differ.
+    """
+    if not files:
+        raise RdpipeError(f"{folder} holds no picture ({', '.join(PICTURES)}); add some.")
+    paths = list(files.values())
+    images = np.empty((len(paths), *_scaled(_read_picture(paths[0]), size).shape), np.uint8)
+    progress = Progress(len(paths), "pictures")
+    with ThreadPoolExecutor(threads) as pool:
+        for first in range(0, len(paths), BLOCK):
+            block = paths[first : first + BLOCK]
+            found = pool.map(lambda path: _scaled(_read_picture(path), size), block)
+            for i, picture in enumerate(found, start=first):
+                if picture.shape[:2] != images.shape[1:3]:
+                    raise _odd(paths[i], picture, paths[0], images)
+                if picture.shape[2] > images.shape[3]:  # the first in colour
+                    images = images.repeat(3, axis=3)
+                images[i] = picture  # a grey one fills all three channels
+            progress.update(len(block))
+    return images
+
+
+def _odd(path: Path, picture: np.ndarray, first: Path, images: np.ndarray) -> RdpipeError:
+    (h, w), (height, width) = picture.shape[:2], images.shape[1:3]
+    return RdpipeError(
+        f"{path} has {h} × {w} pixels, but {first} has {height} × {width}; give the dataset a "
+        "size [height, width] that all are brought to."
+    )
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    """One picture (H, W, 1 or 3) uint8, upright, on black where it is transparent."""
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+            picture.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise RdpipeError(
+            f"{path} cannot be read as a picture ({error}); mend or remove it."
+        ) from None
+    if picture.mode.startswith("I;16"):
+        levels = (np.asarray(picture).astype(np.uint32) + 128) // 257
+        return levels.astype(np.uint8)[..., None]
+    if picture.mode in ("I", "F"):
+        raise RdpipeError(
+            f"{path} has pixels of 32 bits, whose range nobody knows; convert it to 8 or 16 bits."
+        )
+    mode = picture.mode
+    if picture.has_transparency_data:
+        black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
+        picture = Image.alpha_composite(black, picture.convert("RGBA"))
+    levels = np.asarray(picture.convert("RGB"))
+    grey = mode in GREY or (mode in ("P", "PA") and bool((levels == levels[..., :1]).all()))
+    return levels[..., :1] if grey else levels
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Images (N, H, W, C) uint8 from the array of a `.npy` or `.npz` file.
+
+    Raises RdpipeError if there is no such array, or its shape, type or values are not of images.
+    """
+    array = _load(path)
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or array.shape[3] not in (1, 3) or array.size == 0:
+        raise RdpipeError(
+            f"{path} has an array of shape {array.shape}; images are (N, H, W), (N, H, W, 1) or "
+            "(N, H, W, 3)."
+        )
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind != "f":
+        raise RdpipeError(
+            f"{path} has an array of {array.dtype}; give uint8, or floats from 0 to 1."
+        )
+    images = np.empty(array.shape, np.uint8)
+    for first in range(0, len(array), BLOCK):
+        part = array[first : first + BLOCK]
+        if not ((part >= 0) & (part <= 1)).all():  # false for nan, too
+            raise RdpipeError(
+                f"{path} has floats that are not from 0 to 1 (in images {first} to "
+                f"{first + len(part) - 1}); scale them, or give uint8."
+            )
+        images[first : first + BLOCK] = np.rint(255 * part.astype(np.float64))
+    return images
+
+
+def _load(path: Path) -> np.ndarray:
+    """The array `images` of a `.npz`, or the only one; that of a `.npy`."""
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
+            names = loaded.files
+            if "images" in names or len(names) == 1:
+                return loaded["images" if "images" in names else names[0]]
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise RdpipeError(
+            f"{path} is neither a folder of pictures nor a readable .npy or .npz file ({error}); "
+            "mend it."
+        ) from None
+    raise RdpipeError(
+        f"{path} has the arrays {', '.join(names)}; call that of the images `images`."
+    )
+
+
+def brought_to(images: np.ndarray, size: Sequence[int] | None) -> np.ndarray:
+    """Images (N, H, W, C) uint8 at a size [height, width], by area."""
+    if size is None or tuple(size) == images.shape[1:3]:
+        return images
+    small = np.empty((len(images), *size, images.shape[3]), np.uint8)
+    for i, image in enumerate(images):
+        small[i] = _scaled(image, size)
+    return small
+
+
+def _scaled(image: np.ndarray, size: Sequence[int] | None) -> np.ndarray:
+    """One image (H, W, C) at a size: each pixel is the mean of the area it covers."""
+    if size is None or tuple(size) == image.shape[:2]:
+        return image
+    height, width = size
+    flat = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    scaled = np.asarray(flat.resize((width, height), Image.Resampling.BOX))
+    return scaled.reshape(height, width, image.shape[2])
+
+
+def read_factors(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """Factors of the images in `rows`, which have a column `file` if they are pictures.
+
+    A column `file` in the table tells which picture a row is about; without it, rows are in the
+    order of the images.
+
+    Raises RdpipeError if the table has not one row for each image, or other than finite numbers.
+    """
+    table = _read_table(path)
+    if "file" in table and "file" in rows:
+        table = _ordered(path, table, rows["file"])
+    if len(table) != len(rows):
+        raise RdpipeError(
+            f"{path} has {len(table)} rows for {len(rows)} images; give one row an image."
+        )
+    for name, column in table.items():
+        if str(name).startswith("Unnamed:"):
+            raise RdpipeError(f"{path} has a column without a name; name it or leave it out.")
+        if name == "part":
+            raise RdpipeError(f"{path}: `part` is what splits call their column; rename it.")
+        if column.dtype.kind not in "iuf" or not np.isfinite(_floats(column)).all():
+            raise RdpipeError(
+                f"{path}: column `{name}` has other than finite numbers; mend it or leave it out."
+            )
+    return pd.DataFrame({str(name): column.to_numpy() for name, column in table.items()})
+
+
+def _floats(column: pd.Series) -> np.ndarray:
+    return column.to_numpy(np.float64, na_value=np.nan)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, converters={"file": str})
+    except (OSError, ValueError) as error:  # pandas' and pyarrow's own are among them
+        raise RdpipeError(
+            f"{path} cannot be read as a table, .csv or .parquet ({error}); mend it."
+        ) from None
+
+
+def _ordered(path: Path, table: pd.DataFrame, files: pd.Series) -> pd.DataFrame:
+    """The table without its column `file`, in the order of the files."""
+    for fault, names in (
+        ("two rows for", table["file"][table["file"].duplicated()]),
+        ("no row for", files[~files.isin(table["file"])]),
+        ("a row for the missing picture", table["file"][~table["file"].isin(files)]),
+    ):
+        if len(names):
+            raise RdpipeError(
+                f"{path} has {fault} {names.iloc[0]}; give one row for each picture, named "
+                "relative to their folder."
+            )
+    return table.set_index("file").loc[files].reset_index(drop=True)

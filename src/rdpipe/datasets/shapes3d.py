@@ -1,0 +1,69 @@
+"""3dShapes (Burgess and Kim 2018): 480,000 rendered rooms, all combinations of six factors."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from rdpipe.datasets._common import ranges, write
+from rdpipe.datasets._size import check_size, resized
+from rdpipe.downloads import fetch_all
+from rdpipe.errors import RdpipeError
+from rdpipe.progress import Progress
+
+FILES = {"3dshapes.h5": "0a0f6ed98baff276a50f3a081a7434d788da63cb135a98189b2a5b5769be1785"}
+MIRRORS = ("https://storage.googleapis.com/3d-shapes/",)
+NATIVE = 64  # pixels
+
+FACTORS = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
+CONTINUOUS = [name for name in FACTORS if name != "shape"]  # the four shapes are classes
+BLOCK = 4096  # images read at a time, at least
+
+
+def write_dataset(folder: Path, *, downloads: str, size: int | None, threads: int = 1) -> None:
+    """Write all of 3dShapes: images.npz, factors.parquet, manifest.json.
+
+    The parameters are those of `mnist.write_dataset`; the file lies in `shapes3d/` and the native
+    size is 64. The factors are the published values: hues and scale in units, shape 0-3 and
+    orientation in degrees.
+
+    Raises
+    ------
+    RdpipeError
+        If the file is missing and cannot be downloaded, or is not the published one.
+    """
+    check_size(size, NATIVE)
+    (path,) = fetch_all("3dShapes", FILES, MIRRORS, Path(downloads) / "shapes3d")
+    images, factors = read(path, size)
+    write(folder, "shapes3d", images, factors, ranges(factors[CONTINUOUS]))
+
+
+def read(path: Path, size: int | None) -> tuple[np.ndarray, pd.DataFrame]:
+    """Images (N, size, size, 3) uint8 and factors of an HDF5 file in the form of 3dShapes.
+
+    It is read in blocks, as the images at their native size are 5.9 GB. Raises RdpipeError if the
+    file is of another form, or cut off.
+    """
+    try:
+        with h5py.File(path) as file:
+            source, labels = file["images"], file["labels"]
+            n = source.shape[0]
+            if source.shape != (n, NATIVE, NATIVE, 3) or source.dtype != np.uint8:
+                raise OSError(f"its images are {source.shape} {source.dtype}")
+            if labels.shape != (n, len(FACTORS)):
+                raise OSError(f"its labels are {labels.shape} for {n} images")
+            images = np.empty((n, size or NATIVE, size or NATIVE, 3), np.uint8)
+            rows = (source.chunks or (1,))[0]
+            block = rows * -(-BLOCK // rows)  # whole chunks, so that each is decompressed once
+            progress = Progress(n, "images")
+            for first in range(0, n, block):
+                part = source[first : first + block]
+                images[first : first + block] = resized(part, size)
+                progress.update(len(part))
+            return images, pd.DataFrame(labels[:], columns=list(FACTORS))
+    except (OSError, KeyError) as error:
+        raise RdpipeError(
+            f"{path} cannot be read as 3dShapes ({error}); remove it, so that it is downloaded "
+            "anew."
+        ) from None

@@ -1,0 +1,159 @@
+"""The paper's claims and what the runs say of them: a page of verdicts, effects and intervals."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rdpipe.claims import judge
+from rdpipe.figures import _style
+from rdpipe.files import read_parquet
+
+# Marker and colour: shape and word say it, too, for eyes and printers without colour.
+LOOKS = {
+    "supported": ("o", _style.COLOURS[0]),
+    "not supported": ("X", _style.COLOURS[1]),
+    "undetermined": ("D", _style.GREY),
+}
+
+# Inches: columns from the left edge of the page, and steps down it.
+NAME, SENTENCE, NUMBERS, SEEDS, VERDICT = 0.08, 1.72, 4.12, 6.1, 6.92
+INTERVALS = 2.88, 3.98
+LINE, CLAIM = 0.125, 0.09
+LETTERS = 108  # of a sentence on a line
+
+
+@_style.paper
+def draw(folder: Path, *, inputs: Mapping[str, Path], claims: Sequence[Mapping[str, Any]]) -> None:
+    """Judge claims and draw one row a part, under the sentence of the paper that it belongs to.
+
+    Parameters
+    ----------
+    folder
+        Where claims.pdf, .png and .csv (the table of `rdpipe.claims.judge`) go.
+    inputs
+        `<experiment>/runs` and `<experiment>/neighbours`, rd.parquet and neighbours.parquet of
+        each experiment that a claim is tested on.
+    claims
+        Each with its `name`, `experiment`, `splits` and `archs`.
+    """
+    tables: dict[str, dict[str, pd.DataFrame]] = {}
+    for key, path in inputs.items():
+        experiment, _, table = key.rpartition("/")
+        tables.setdefault(experiment, {})[table] = read_parquet(path)
+    verdicts = judge(tables, claims)
+    _style.save(_page(verdicts), folder, "claims", verdicts)
+
+
+def _page(verdicts: pd.DataFrame) -> Figure:
+    entries = [rows for _, rows in verdicts.groupby(_entry(verdicts), sort=False)]
+    sentences = [textwrap.wrap(f"“{rows['sentence'].iloc[0]}”", LETTERS) for rows in entries]
+    lines = sum(len(rows) + len(text) for rows, text in zip(entries, sentences, strict=True))
+    height = (lines + 6) * LINE + len(entries) * CLAIM
+    figure = Figure(figsize=(_style.WIDTH, height))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, _style.WIDTH), ylim=(height, 0))  # in inches
+    axes.set_axis_off()
+    y = _head(axes)
+    for rows, text in zip(entries, sentences, strict=True):
+        axes.plot([NAME, VERDICT], [y - LINE / 2] * 2, color="0.85", linewidth=0.5)
+        y += CLAIM / 2
+        y = _claim(axes, y, rows, text)
+        y += CLAIM / 2
+    y += LINE / 2
+    axes.text(NAME, y, _foot(verdicts), fontsize=_style.TINY, va="center", color="0.35")
+    return figure
+
+
+def _entry(verdicts: pd.DataFrame) -> pd.Series:
+    """Number of the claim of each row: one name may be tested on several experiments."""
+    of = verdicts[["claim", "experiment", "splits", "archs"]]
+    return of.ne(of.shift()).any(axis=1).cumsum()
+
+
+def _head(axes: Axes) -> float:
+    """The names of the columns; where the first claim starts."""
+    y = 1.2 * LINE
+    middle = sum(INTERVALS) / 2
+    words: dict[str, Any] = {"fontsize": _style.SMALL, "va": "center", "color": "0.35"}
+    axes.text(INTERVALS[0] - 0.03, y, "\N{LEFTWARDS ARROW} against", **words)
+    axes.text(INTERVALS[1] + 0.03, y, "for \N{RIGHTWARDS ARROW}", ha="right", **words)
+    axes.text(middle, y, "margin", ha="center", **words)
+    axes.text(NUMBERS, y, "effect [95 % interval] and what is claimed", **words)
+    axes.text(SEEDS, y, "seeds", ha="right", **words)
+    axes.text(VERDICT, y, "verdict", ha="right", **words)
+    return y + 1.2 * LINE
+
+
+def _claim(axes: Axes, y: float, rows: pd.DataFrame, sentence: Sequence[str]) -> float:
+    """One claim's sentence and parts; where the next one starts."""
+    first = rows.iloc[0]
+    verdict = first["claim_verdict"]
+    axes.text(NAME, y, first["claim"], fontsize=7, va="center", weight="bold")
+    axes.text(
+        VERDICT, y, verdict, fontsize=7.5, va="center", ha="right",
+        weight="bold", color=LOOKS[verdict][1],
+    )  # fmt: skip
+    for line in sentence:
+        axes.text(SENTENCE, y, line, fontsize=_style.SMALL, va="center", style="italic")
+        y += LINE
+    middle = sum(INTERVALS) / 2
+    axes.plot(
+        [middle] * 2, [y - LINE / 2, y + (len(rows) - 0.5) * LINE], color="0.7", linewidth=0.5
+    )
+    for _, row in rows.iterrows():
+        _part(axes, y, row)
+        y += LINE
+    return y
+
+
+def _part(axes: Axes, y: float, row: pd.Series) -> None:
+    """A part: its effect and interval about the margin, in words and drawn."""
+    marker, colour = LOOKS[row["verdict"]]
+    small: dict[str, Any] = {"fontsize": _style.SMALL, "va": "center"}
+    name = row["part"] or f"on {row['splits']}, {row['archs']}"
+    axes.text(NAME + 0.08, y, textwrap.shorten(name, 72, placeholder=" …"), **small)
+    axes.text(VERDICT, y, row["verdict"], ha="right", color=colour, **small)
+    axes.text(NUMBERS, y, _numbers(row), color="black" if _known(row) else "0.4", **small)
+    if not _known(row):
+        return
+    if row["n"]:
+        axes.text(SEEDS, y, row["n"], ha="right", **small)
+    ends = row[["low", "effect", "high"]].to_numpy(float) - row["margin"]
+    if row["claimed"] == "below":
+        ends = -ends
+    scale = np.abs(ends).max() or 1.0  # each part has its own: only the side compares
+    left, right = INTERVALS
+    low, effect, high = (left + right) / 2 + ends / scale * (right - left) / 2
+    axes.plot([low, high], [y, y], color=colour, linewidth=1.0)
+    axes.plot(effect, y, marker=marker, markersize=3, color=colour, markeredgewidth=0)
+
+
+def _known(row: pd.Series) -> bool:
+    return bool(np.isfinite(row[["low", "effect", "high"]].to_numpy(float)).all())
+
+
+def _numbers(row: pd.Series) -> str:
+    if not _known(row):
+        return textwrap.shorten(row["note"], 60, placeholder=" …")
+    sign = ">" if row["claimed"] == "above" else "<"
+    text = f"{row['effect']:.3g}"
+    if row["n"]:
+        text += f" [{row['low']:.3g}, {row['high']:.3g}]"
+    text += f" {sign} {row['margin']:g} {row['unit']}".rstrip()
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _foot(verdicts: pd.DataFrame) -> str:
+    """What the intervals are conditional on, and the count of verdicts."""
+    of_claims = verdicts.loc[_entry(verdicts).diff().ne(0), "claim_verdict"].value_counts()
+    counts = ", ".join(f"{of_claims.get(verdict, 0)} {verdict}" for verdict in LOOKS)
+    return (
+        f"Claims: {counts}. Each interval is over seeds, conditional on the split, the grid of β "
+        "and the evaluation,\nand is drawn on a scale of its own; a verdict is the side of the "
+        "margin that all of it lies on."
+    )

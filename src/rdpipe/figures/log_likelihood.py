@@ -1,0 +1,106 @@
+"""log p(x) by importance sampling, against β, beside its bound, the ELBO (Section 4.4)."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from rdpipe.errors import RdpipeError
+from rdpipe.figures import _over_beta, _style
+from rdpipe.figures._labels import split_labels
+from rdpipe.figures._points import points
+from rdpipe.files import read_parquet
+
+BELOW = 0.5  # inches: the effective sample size
+
+
+@_style.paper
+def draw(
+    folder: Path,
+    *,
+    inputs: Mapping[str, Path],
+    splits: Sequence[Mapping[str, str]],
+    archs: Sequence[Mapping[str, Any]],
+) -> None:
+    """Draw one panel a split (row) and architecture (column); mean and deviation over seeds (nats).
+
+    The estimate with most samples K is drawn full, those with fewer faint. Below it stands its
+    effective sample size as a share of K: where that is small, the estimate is itself but a bound.
+
+    Parameters
+    ----------
+    folder
+        Where log_likelihood.pdf, .png and .csv (the numbers shown) go.
+    inputs
+        `summary`, an experiment's rd_summary.parquet.
+    splits, archs
+        Rows from the top; columns from the left (see `rdpipe.figures`).
+
+    Raises
+    ------
+    RdpipeError
+        If log p(x) was not estimated.
+    """
+    summary = read_parquet(inputs["summary"])
+    found = [re.fullmatch(r"log_likelihood_(\d+)_mean", str(column)) for column in summary]
+    samples = sorted(int(match[1]) for match in found if match)
+    estimates = summary[[f"log_likelihood_{k}_mean" for k in samples]]
+    if not samples or (summary["n"].any() and estimates.isna().all(axis=None)):
+        raise RdpipeError(
+            "figures.log_likelihood: its experiment's runs have no estimate of log p(x); "
+            "give evaluation.likelihood_samples numbers of samples."
+        )
+    labels = split_labels(summary, splits)
+    page: dict[str, Any] = {"xlabel": r"$\beta$", "ylabel": "nats", "below": BELOW}
+    figure, grid = _style.panels(len(splits), len(archs), legend=_legend(samples), **page)
+    plotted = []
+    for axes, (split, arch) in zip(grid.flat, itertools.product(labels, archs), strict=True):
+        effective = _style.strip_below(axes, BELOW, "ESS/$K$")
+        for part in _style.PARTS:
+            shown = _shown(summary, split, arch["name"], part, samples)
+            _draw(axes, effective, shown, part, samples)
+            plotted.append(shown)
+        _over_beta.scale(effective, summary["beta"])
+        effective.set_ylim(0, 1.05)
+        _style.title(axes, f"{labels[split]}, {arch['label']}")
+    _style.save(figure, folder, "log_likelihood", pd.concat(plotted))
+
+
+def _shown(
+    summary: pd.DataFrame, split: str, arch: str, part: str, samples: Sequence[int]
+) -> pd.DataFrame:
+    """The points of a curve; the effective sample size of the largest K as a share of K."""
+    largest = f"log_likelihood_{samples[-1]}_ess"
+    metrics = [f"log_likelihood_{k}" for k in samples]
+    shown = points(summary, split, arch, part, ["elbo", *metrics, largest])
+    for moment in ("mean", "std"):
+        shown[f"effective_share_{moment}"] = shown.pop(f"{largest}_{moment}") / samples[-1]
+    return shown
+
+
+def _draw(
+    axes: Axes, effective: Axes, shown: pd.DataFrame, part: str, samples: Sequence[int]
+) -> None:
+    look = _style.PARTS[part]
+    for k in samples[:-1]:
+        _over_beta.plot(axes, shown, f"log_likelihood_{k}", **look, **_style.FAINT, **_style.BARE)
+    _over_beta.plot(axes, shown, f"log_likelihood_{samples[-1]}", **look)
+    _over_beta.plot(axes, shown, "elbo", color=look["color"], linestyle=":", **_style.BARE)
+    _over_beta.plot(effective, shown, "effective_share", **look)
+
+
+def _legend(samples: Sequence[int]) -> list[Line2D]:
+    *fewer, largest = samples
+    handles = [
+        _style.line(rf"$\log p(\mathbf{{x}})$, $K = {largest}$, {part}", **look, **_style.DOT)
+        for part, look in _style.PARTS.items()
+    ]
+    if fewer:
+        label = f"$K = {', '.join(map(str, fewer))}$"
+        handles.append(_style.line(label, "black", **_style.FAINT))
+    return [*handles, _style.line("ELBO", "black", ":")]

@@ -1,0 +1,100 @@
+"""What the user's own files hold, as a digest that is known whenever the workflow is read.
+
+It is asked for at every call of Snakemake, so nothing heavy is imported, and the digest of a file
+is remembered as long as its size and time stay the same.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rdpipe.errors import RdpipeError
+
+PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+RACY = 2_000_000_000  # ns; a file this young may yet change without its time showing it
+
+
+def pictures(folder: Path) -> dict[str, Path]:
+    """Picture files in a folder and its subfolders, by relative name and in its order.
+
+    Hidden ones are left out: they are what systems keep beside the pictures.
+    """
+    found = {}
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(parent).relative_to(folder).parts
+        for name in names:
+            if not name.startswith(".") and name.lower().endswith(PICTURES):
+                found["/".join((*inside, name))] = Path(parent, name)
+    return dict(sorted(found.items()))
+
+
+def content(paths: Sequence[Path], cache: Path | None = None) -> str | None:
+    """Hex sha256 of what files, and the pictures in folders, hold; None if a path does not exist.
+
+    Parameters
+    ----------
+    paths
+        Files and folders. Of a folder, names and bytes of its pictures count, wherever it lies.
+    cache
+        JSON file that remembers the digests of files. Without it, every byte is read.
+
+    Raises
+    ------
+    RdpipeError
+        If a file cannot be read.
+    """
+    if not all(path.exists() for path in paths):
+        return None
+    known = _remembered(cache)
+    fresh: dict[str, list[Any]] = {}
+    try:
+        parts = [list(_parts(path, known, fresh)) for path in paths]
+    except OSError as error:
+        raise RdpipeError(
+            f"{error.filename} cannot be read ({error.strerror}); mend or remove it."
+        ) from None
+    if cache and fresh:
+        _remember(cache, known | fresh)
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _parts(
+    path: Path, known: dict[str, Any], fresh: dict[str, list[Any]]
+) -> Iterator[tuple[str, str]]:
+    """Names and digests of a folder's pictures, or the digest of a file, whatever its name."""
+    path = path.absolute()
+    for name, file in (pictures(path) if path.is_dir() else {"": path}).items():
+        key, stat = str(file), file.stat()
+        match known.get(key):
+            case [stat.st_size, stat.st_mtime_ns, str(sha256)]:
+                pass
+            case _:
+                with file.open("rb") as opened:
+                    sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+                if time.time_ns() - stat.st_mtime_ns > RACY:
+                    fresh[key] = [stat.st_size, stat.st_mtime_ns, sha256]
+        yield name, sha256
+
+
+def _remembered(cache: Path | None) -> dict[str, Any]:
+    try:
+        known = json.loads(cache.read_text("utf-8")) if cache else {}
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _remember(cache: Path, known: dict[str, Any]) -> None:
+    """Write the cache in one step; where that is not possible, digests are computed each time."""
+    new = cache.with_name(f"{cache.name}.{os.getpid()}")
+    with suppress(OSError):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(json.dumps(known), "utf-8")
+        new.replace(cache)
