@@ -71,6 +71,16 @@ def test_the_two_terms_sum_to_the_sampled_rate(monkeypatch: pytest.MonkeyPatch) 
     torch.testing.assert_close(information + marginal, rate + off.mean(1))
 
 
+def test_float32_knows_the_information_of_posteriors_too_narrow_for_their_samples(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mean = 9 * normals(1, 128, LATENT).float()
+    log_variance = torch.full_like(mean, -50)  # 1e-11 wide: each sample is its mean
+    noise = normals(1, 128, LATENT, seed=1).float()
+    information = penalty(monkeypatch, "mutual_information", mean, log_variance, noise)
+    assert information.item() == pytest.approx(math.log(N), rel=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["mutual_information", "marginal_kl"])
 @pytest.mark.parametrize(("width", "nats", "share"), [(0.03, 1e-5, 1e-5), (1.5e-3, 1e-4, 5e-4)])
 def test_float32_is_enough_where_posteriors_are_narrow(

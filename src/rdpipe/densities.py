@@ -18,6 +18,15 @@ def log_posterior(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     return -0.5 * (squares + log_variance + LOG_2PI).sum(-1)
 
 
+def log_own_posterior(noise: Tensor, log_variance: Tensor) -> Tensor:
+    """Log-density of a posterior at its own sample mean + √variance · noise; (…, D) -> (…).
+
+    From the noise itself: in float32, a sample of a posterior much narrower than its mean is the
+    mean, and the noise cannot be had back from it.
+    """
+    return -0.5 * (noise.square() + log_variance + LOG_2PI).sum(-1)
+
+
 def log_prior(z: Tensor) -> Tensor:
     """Log-density of the prior, log N(z; 0, 1); (…, D) -> (…)."""
     return -0.5 * (z.square() + LOG_2PI).sum(-1)
@@ -42,14 +51,18 @@ def log_densities(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     return torch.add(log_peak[..., None, :], squares, alpha=-0.5)
 
 
-def log_aggregate_posterior_batch(z: Tensor, mean: Tensor, log_variance: Tensor, n: int) -> Tensor:
+def log_aggregate_posterior_batch(
+    z: Tensor, mean: Tensor, log_variance: Tensor, log_own: Tensor, n: int
+) -> Tensor:
     """Estimate log q(z_b) from a random batch of B of `n` posteriors (Esmaeili et al., 2019).
 
     q(z_b) ≈ 1/N q(z_b|x_b) + (N-1)/(N(B-1)) Σ_{b'≠b} q(z_b|x_b'), which keeps a sample's own
     posterior at its true weight, so that I(x;z) saturates at log N as it should, not at log B.
-    z, mean, log_variance (…, B, D), z_b drawn from posterior b; B ≥ 2 unless n = 1 -> (…, B).
+    z, mean, log_variance (…, B, D), z_b drawn from posterior b; log_own (…, B) is its log-density
+    there; B ≥ 2 unless n = 1 -> (…, B).
     """
     size = z.shape[-2]
-    others = z.new_full((size, size), (n - 1) / (n * max(size - 1, 1)))
-    log_weight = others.log_().fill_diagonal_(-math.log(n))  # (B, B)
-    return (log_densities(z, mean, log_variance) + log_weight).logsumexp(-1)
+    own = torch.eye(size, dtype=torch.bool, device=z.device)
+    log_weight = math.log((n - 1) / (n * max(size - 1, 1))) if n > 1 else -math.inf  # of each other
+    pairs = log_densities(z, mean, log_variance) + log_weight  # (…, B, B)
+    return torch.where(own, log_own[..., None] - math.log(n), pairs).logsumexp(-1)

@@ -68,8 +68,9 @@ def decompose_batches(
     """
     batch = min(batch, len(z))
     z, mean, log_variance = (part[: len(z) // batch * batch] for part in (z, mean, log_variance))
-    batches = zip(z.split(batch), mean.split(batch), log_variance.split(batch), strict=True)
-    log_q = [log_aggregate_posterior_batch(*members, n) for members in batches]
+    samples = (z, mean, log_variance, log_posterior(z, mean, log_variance))
+    batches = zip(*(part.split(batch) for part in samples), strict=True)
+    log_q = [log_aggregate_posterior_batch(a, b, c, own, n) for a, b, c, own in batches]
     return decompose(z, mean, log_variance, torch.cat(log_q))
 
 
