@@ -127,6 +127,12 @@ def test_a_target_links_plain_names_to_current_results():
     assert len(paper.target_files(["fig3"])) == 3 + 6
 
 
+def test_a_figure_needs_the_experiment_it_is_drawn_from_and_no_other():
+    paper = plan(**{"figures.fig8.experiment": "fig3"})
+    assert [table.name for table in paper.target_tables(["fig8"])] == ["fig3"]
+    assert [table.name for table in paper.target_tables(["all_datasets"])] == ["all_datasets"]
+
+
 def test_an_address_of_another_study_is_unknown():
     paper = plan()
     with pytest.raises(KeyError):

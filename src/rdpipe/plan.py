@@ -175,7 +175,7 @@ class Plan:
             for name, file in files[source].items()
         }
 
-    # A target is a name a person would type: a figure, an experiment, or both.
+    # A target is a name a person would type: a figure, or an experiment.
 
     @property
     def targets(self) -> list[str]:
@@ -218,15 +218,16 @@ class Plan:
         }
 
     def target_tables(self, targets: Iterable[str]) -> list[Node]:
-        """The tables of some targets: of an experiment its own, of a figure those it reads."""
-        found: dict[str, Node] = {}
-        for name in targets:
-            of_figure = self.figures[name].reads.values() if name in self.figures else ()
-            of_itself = [self.tables[name]] if name in self.tables else []
-            found |= {
-                node.name: node for node in (*of_itself, *of_figure) if node.stage == "tables"
-            }
-        return list(found.values())
+        """The tables of some targets: those a figure reads, or those of an experiment itself.
+
+        A name that is both is the figure, whatever experiment it is drawn from.
+        """
+        of_each = (
+            self.figures[name].reads.values() if name in self.figures else [self.tables[name]]
+            for name in targets
+        )
+        found = {node.name: node for of_one in of_each for node in of_one}
+        return [node for node in found.values() if node.stage == "tables"]
 
     def _target_figures(self, targets: Iterable[str]) -> list[Node]:
         return [self.figures[name] for name in targets if name in self.figures]
