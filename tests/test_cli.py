@@ -22,12 +22,12 @@ def call(monkeypatch):
 def test_check_counts_the_runs_of_each_target(call):
     result = call("check")
     assert result.exit_code == 0
-    assert "6,240 different runs of 257,000 iterations" in result.output
+    assert "trains 6,240 different runs" in result.output
     assert "240" in result.output
 
 
 def test_check_takes_overlays(call):
-    assert "different runs of 20 iterations" in call("check", "config/tests.yaml").output
+    assert "trains 4 different runs" in call("check", "config/tests.yaml").output
 
 
 @pytest.mark.parametrize(

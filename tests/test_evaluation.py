@@ -215,7 +215,8 @@ def test_the_table_has_two_rows_and_information_on_train_only(tmp_path):
     )
     assert list(metrics.index) == ["train", "test"]
     likelihoods = [f"log_likelihood_{k}{end}" for k in (4, 32) for end in ("", "_se", "_ess")]
-    assert list(metrics.columns) == ["n", "status", *evaluation.METRICS, *likelihoods]
+    names = [*evaluation.METRICS, *likelihoods, "log_likelihood_elbo"]
+    assert list(metrics.columns) == ["n", "status", *names]
     assert list(metrics["n"]) == [20, 10]
     missing = metrics.columns[metrics.loc["test"].isna()]
     assert list(missing) == list(evaluation.METRICS[5:11])  # mutual information and marginal KL
@@ -233,7 +234,7 @@ def test_a_diverged_run_has_nan_metrics_and_black_reconstructions(tmp_path):
     broken = {name: p * math.nan for name, p in constant_model(6).items()}
     metrics, pictures = evaluate(tmp_path / "run", split, broken, status="diverged")
     assert list(metrics["status"]) == ["diverged", "diverged"]
-    assert list(metrics.columns)[-1] == "log_likelihood_32_ess"
+    assert list(metrics.columns)[-1] == "log_likelihood_elbo"
     assert metrics.drop(columns=["n", "status"]).isna().all(axis=None)
     assert not pictures["reconstruction"].any()
     assert not pictures["optimal"].any()

@@ -92,6 +92,7 @@ def metrics(arch, part, kind, beta, n_train):
         ess = k * (0.02 + 0.5 * high**3)
         means |= {f"log_likelihood_{k}": -distortion - rate + 1.5 * np.log(k) * (0.4 + low)}
         means |= {f"log_likelihood_{k}_ess": ess}
+    means |= {"log_likelihood_elbo": -distortion - rate - 3}
     means |= {"weight_perplexity": 1 + 0.2 * n_train * high**8, "optimal_gap": 0.002 + 0.02 * low}
     if held_out:
         means |= {"memorization": min(1, 0.02 + sparse * (0.1 + 0.6 * deep * high))}
@@ -222,6 +223,7 @@ FIGURES = {
     "fig7": {"datasets": {"cv-16k": "Fashion-MNIST"}},
     "fig8": {"splits": CV_16K},
     "all_splits": {"splits": {name: ALL_SPLITS[name] for name in ("checkerboard", "cd-8k")}},
+    "all_datasets": {"datasets": {"cv-16k": "Fashion-MNIST"}},
     "nearest_neighbours": {"splits": ALL_SPLITS},
     "early_stopping": {"splits": CV_16K, "archs": STOPPED},
     "ablations": {"splits": CV_16K, "archs": ABLATED},

@@ -128,6 +128,16 @@ def test_metrics_are_means_over_images_with_their_standard_error():
         error = each.std(ddof=1) / 3
         assert metrics[f"log_likelihood_{k}_se"] == pytest.approx(error, rel=1e-12)
         assert metrics[f"log_likelihood_{k}_ess"] == pytest.approx(k, rel=1e-12)
+    assert metrics["log_likelihood_elbo"] == pytest.approx(each.mean(), rel=1e-12)
+
+
+def test_the_elbo_of_the_same_images_is_the_limit_of_single_samples():
+    vae, x = random_vae(), random_x(4)
+    many = measure(vae, x, [4000])
+    single = [measure(vae, x, [1], seed=seed)["log_likelihood_1"] for seed in range(400)]
+    error = np.std(single) / 20
+    assert abs(many["log_likelihood_elbo"] - np.mean(single)) < 4 * error
+    assert many["log_likelihood_elbo"] < many["log_likelihood_4000"]
 
 
 def test_how_images_and_samples_are_cut_changes_nothing(monkeypatch):

@@ -32,14 +32,13 @@ def check(overlays: Configs = None) -> None:
     table = Table("target", "experiments", "runs", "address", title="What each target needs")
     for name in plan.targets:
         node = plan.figures.get(name) or plan.tables[name]
-        runs, tables = plan.target_runs(name), plan.target_tables([name])
+        runs, tables = plan.target_runs([name]), plan.target_tables([name])
         table.add_row(name, ", ".join(one.name for one in tables), f"{runs:,}", node.address)
     console.print(table)
-    total = len(plan.training) * len(study.betas) * len(study.seeds)
     console.print(
-        f"{total:,} different runs of {study.training.iterations:,} iterations: "
-        f"{len(study.betas)} betas × {len(study.seeds)} seeds × {len(plan.training)} "
-        "pairs of split and architecture."
+        f"`snakemake` without a target trains {plan.target_runs(study.targets):,} different runs "
+        f"of {study.training.iterations:,} iterations, each with one of {len(study.betas)} betas "
+        f"and one of {len(study.seeds)} seeds."
     )
 
 

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rdpipe import models
-from rdpipe.densities import log_posterior, log_prior
+from rdpipe.densities import log_own_posterior, log_prior
 from rdpipe.progress import Progress
 
 # Examples (here, images times samples) that pass through the networks at a time, by kind of device:
@@ -30,8 +30,12 @@ BLOCK = {"cpu": 128, "cuda": 2048}
 
 
 def columns(samples: Sequence[int]) -> list[str]:
-    """Names of the metrics, three for each number of samples K: estimate, its error, ESS."""
-    return [f"log_likelihood_{k}{metric}" for k in samples for metric in ("", "_se", "_ess")]
+    """Names of the metrics, three for each number of samples K: estimate, its error, ESS.
+
+    Last comes the ELBO of the same images, the mean of their log-weights, to compare them with.
+    """
+    each = [f"log_likelihood_{k}{metric}" for k in samples for metric in ("", "_se", "_ess")]
+    return [*each, "log_likelihood_elbo"] if samples else []
 
 
 def measure_likelihood(
@@ -67,7 +71,7 @@ def measure_likelihood(
     if not samples:
         return {}
     progress = Progress(len(x), "log p(x)")
-    each = []
+    each, elbo = [], x.new_zeros((), dtype=torch.float64)
     images = max(1, BLOCK[x.device.type] // samples[-1])
     parts = (tensor.split(images) for tensor in (x, mean, log_variance))
     for x_part, means, log_variances in zip(*parts, strict=True):
@@ -75,11 +79,12 @@ def measure_likelihood(
         noise = torch.from_numpy(random.standard_normal(shape, dtype=np.float32)).to(mean)
         log_w = log_weights(network, parameters, x_part, means, log_variances, noise)
         each.append(estimate(log_w, samples))
+        elbo += log_w.mean(1).sum()
         progress.update(len(x_part))
     log_p, ess = (torch.cat(values) for values in zip(*each, strict=True))  # (N, K's) each
     error = (log_p.var(0, correction=0) / (len(x) - 1)).sqrt()  # NaN for one image
-    values = torch.stack([log_p.mean(0), error, ess.mean(0)], 1)  # (K's, 3)
-    return dict(zip(columns(samples), values.flatten().tolist(), strict=True))
+    values = torch.stack([log_p.mean(0), error, ess.mean(0)], 1).flatten()  # (K's · 3,)
+    return dict(zip(columns(samples), [*values.tolist(), float(elbo / len(x))], strict=True))
 
 
 def log_weights(
@@ -103,7 +108,7 @@ def log_weights(
         # the threshold is where softplus is the identity also in float64
         nats = F.softplus(logits, threshold=40).addcmul_(logits, x[:, None], value=-1)
         log_x.append(-nats.sum(-1, dtype=torch.float64))
-    return torch.cat(log_x, 1) + log_prior(z) - log_posterior(z, *posterior)
+    return torch.cat(log_x, 1) + log_prior(z) - log_own_posterior(noise, posterior[1])
 
 
 def estimate(log_w: Tensor, samples: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -182,9 +182,9 @@ class Plan:
         """All names that are targets."""
         return list(dict.fromkeys([*self.figures, *self.tables]))
 
-    def target_runs(self, target: str) -> int:
-        """How many different runs a target rests on."""
-        pairs = {name for table in self.target_tables([target]) for name in table.reads}
+    def target_runs(self, targets: Iterable[str]) -> int:
+        """How many different runs some targets rest on."""
+        pairs = {name for table in self.target_tables(targets) for name in table.reads}
         return len(pairs & set(self.training)) * len(self.study.betas) * len(self.study.seeds)
 
     def target_files(self, targets: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from rdpipe.figures._points import points
 from rdpipe.files import read_parquet
 
 BELOW = 0.5  # inches: the effective sample size
+ELBO = "log_likelihood_elbo"  # of the very images whose log p(x) is estimated
 
 
 @_style.paper
@@ -77,7 +78,7 @@ def _shown(
     """The points of a curve; the effective sample size of the largest K as a share of K."""
     largest = f"log_likelihood_{samples[-1]}_ess"
     metrics = [f"log_likelihood_{k}" for k in samples]
-    shown = points(summary, split, arch, part, ["elbo", *metrics, largest])
+    shown = points(summary, split, arch, part, [ELBO, *metrics, largest])
     for moment in ("mean", "std"):
         shown[f"effective_share_{moment}"] = shown.pop(f"{largest}_{moment}") / samples[-1]
     return shown
@@ -90,7 +91,7 @@ def _draw(
     for k in samples[:-1]:
         _over_beta.plot(axes, shown, f"log_likelihood_{k}", **look, **_style.FAINT, **_style.BARE)
     _over_beta.plot(axes, shown, f"log_likelihood_{samples[-1]}", **look)
-    _over_beta.plot(axes, shown, "elbo", color=look["color"], linestyle=":", **_style.BARE)
+    _over_beta.plot(axes, shown, ELBO, color=look["color"], linestyle=":", **_style.BARE)
     _over_beta.plot(effective, shown, "effective_share", **look)
 
 
