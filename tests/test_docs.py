@@ -1,0 +1,23 @@
+"""What the documentation lists is what there is."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rdpipe.claims import CLAIMS
+
+ROOT = Path(__file__).parent.parent
+PAPER = (ROOT / "docs/paper.md").read_text("utf-8")
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("target", CONFIG["targets"])
+def test_the_map_of_the_paper_has_every_target(target):
+    assert f"| `{target}` |" in PAPER
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_the_map_of_the_paper_and_the_study_have_every_claim(claim):
+    assert f"| `{claim}` |" in PAPER
+    assert claim in {entry["name"] for entry in CONFIG["figures"]["claims"]["claims"]}
