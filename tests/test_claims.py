@@ -316,7 +316,7 @@ def test_a_verdict_has_all_that_a_reader_needs():
 def test_a_wrong_number_of_splits_or_archs_is_refused():
     some = {"some": tables(["cv-16k"], ["mlp-1"])}
     bad = entry("sparse_u_shape") | {"archs": ["mlp-1", "mlp-3"]}
-    with pytest.raises(RdpipeError, match="'sparse_u_shape' takes 1 archs, but 2"):
+    with pytest.raises(RdpipeError, match="'sparse_u_shape' lists 2 archs, but is about 1"):
         judge(some, [bad])
     with pytest.raises(RdpipeError, match="there is no claim 'vae_is_best'"):
         judge(some, [entry("sparse_u_shape") | {"name": "vae_is_best"}])

@@ -90,6 +90,16 @@ def test_the_papers_study(paper):
             "figures.claims.claims[0].splits[0]: there is no split 'x'",
         ),
         (
+            "figures.fig2.splits",
+            ["defalt"],
+            "figures.fig2.splits[0]: there is no split 'defalt'; d",
+        ),
+        (
+            "figures.fig3.draw",
+            "fig33",
+            "figures.fig3.draw: there is no module of rdpipe.figures 'f",
+        ),
+        (
             "figures.training",
             {"experiment": "fig3"},
             "figures.training: a rule of the workflow has",

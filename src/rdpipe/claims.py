@@ -309,7 +309,7 @@ def cd_indistinguishable(
 ) -> Iterator[Part]:
     """CD splits; three layers. No two of them differ by much at any β, in test D or in R."""
     if len(splits) < 2:
-        raise RdpipeError("claims.cd_indistinguishable compares splits: list two or more.")
+        raise Missing("a comparison takes two splits or more")
     for name, metric in (("D", "excess_distortion"), ("R", "rate")):
         curves = [tables.curve(split, archs[0], metric) for split in splits]
         differences = pd.concat([one - other for one, other in permutations(curves, 2)], axis=1)
@@ -606,7 +606,7 @@ def look_up(name: str, splits: Sequence[str], archs: Sequence[str]) -> Claim:
     claim = CLAIMS[name]
     for what, given, takes in (("splits", splits, claim.splits), ("archs", archs, claim.archs)):
         if takes is not None and len(given) != takes:
-            raise RdpipeError(f"claim {name!r} takes {takes} {what}, but {len(given)} are listed.")
+            raise RdpipeError(f"claim {name!r} lists {len(given)} {what}, but is about {takes}.")
     return claim
 
 

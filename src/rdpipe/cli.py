@@ -27,8 +27,8 @@ Configs = Annotated[list[Path] | None, typer.Argument(help="Overlays on config.y
 @app.command()
 def check(overlays: Configs = None) -> None:
     """Check a configuration and show what the study comprises."""
-    study = _study(overlays or [])
-    plan = Plan(study)
+    plan = _plan(overlays or [])
+    study = plan.study
     table = Table("target", "experiments", "runs", "address", title="What each target needs")
     for name in plan.targets:
         node = plan.figures.get(name) or plan.tables[name]
@@ -51,7 +51,7 @@ def schema() -> None:
 @app.command()
 def verify(overlays: Configs = None) -> None:
     """Read every object of the store, and set aside those that are damaged."""
-    store = Store(Path(_study(overlays or []).store).expanduser())
+    store = Store(Path(_plan(overlays or []).study.store).expanduser())
     keys = [folder.name for folder in sorted(store.root.glob(f"objects/??/{'?' * 64}"))]
     damaged = [key for key in keys if store.find(key) is None]
     for key in damaged:
@@ -60,8 +60,8 @@ def verify(overlays: Configs = None) -> None:
     raise typer.Exit(code=1 if damaged else 0)
 
 
-def _study(overlays: list[Path]) -> Study:
-    """The study of config.yaml and overlays; one that cannot be read ends the command."""
+def _plan(overlays: list[Path]) -> Plan:
+    """The plan of config.yaml and overlays; a study that cannot be read ends the command."""
     config: dict[str, Any] = {}
     try:
         for path in [Path("config.yaml"), *overlays]:
@@ -69,7 +69,7 @@ def _study(overlays: list[Path]) -> Study:
             if not isinstance(overlay, dict):
                 raise RdpipeError(f"{path}: this is no mapping of settings; see config.yaml.")
             merge(config, overlay)
-        return read_study(config)
+        return Plan(read_study(config))
     except FileNotFoundError as error:
         typer.echo(
             f"{error.filename}: there is no such file; call this where Snakefile lies.", err=True

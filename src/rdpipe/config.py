@@ -148,9 +148,13 @@ def _split_faults(path: str, split: Split, study: Study) -> Iterable[str]:
 
 def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterable[str]:
     known = sorted(file.stem for file in FIGURES.glob("[!_]*.py"))
-    yield from _unknown(path, [name], known, "module of rdpipe.figures", listed=False)
-    if len(figure.model_dump(exclude_none=True)) != 1:
-        yield f"{path}: give exactly one of {', '.join(Figure.model_fields)}."
+    drawn_by = f"{path}.draw" if figure.draw else path
+    yield from _unknown(
+        drawn_by, [figure.draw or name], known, "module of rdpipe.figures", listed=False
+    )
+    sources = [field for field in Figure.model_fields if field != "draw"]
+    if sum(getattr(figure, source) is not None for source in sources) != 1:
+        yield f"{path}: give exactly one of {', '.join(sources)}."
     if figure.dataset is not None:
         yield from _unknown(
             f"{path}.dataset", [figure.dataset], study.datasets, "dataset", listed=False
@@ -159,9 +163,11 @@ def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterab
         yield from _unknown(
             f"{path}.experiment", [figure.experiment], study.experiments, "experiment", listed=False
         )
+    yield from _unknown(f"{path}.splits", figure.splits or (), study.splits, "split")
     for i, split in enumerate(figure.splits or ()):
-        yield from _unknown(f"{path}.splits[{i}]", [split], study.splits, "split", listed=False)
-        if isinstance(study.datasets.get(study.splits[split].dataset), Images):
+        known_split = study.splits.get(split)
+        own = isinstance(known_split and study.datasets.get(known_split.dataset), Images)
+        if own and isinstance(known_split, CV):
             yield (
                 f"{path}.splits[{i}]: {split} splits your own images, whose number is known only "
                 "when they are read, but this figure shows shares; choose another dataset's split."
@@ -173,16 +179,21 @@ def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterab
 def _claim_faults(path: str, claim: Claim, study: Study) -> Iterable[str]:
     from rdpipe.claims import look_up  # with pandas and scipy: only for studies with claims
 
-    try:
-        look_up(claim.name, claim.splits, claim.archs)
-    except RdpipeError as error:
-        yield f"{path}: {error}"
-    # that its experiment lacks some of the runs leaves a claim undetermined, which is no fault
-    yield from _unknown(
-        f"{path}.experiment", [claim.experiment], study.experiments, "experiment", listed=False
-    )
-    yield from _unknown(f"{path}.splits", claim.splits, study.splits, "split")
-    yield from _unknown(f"{path}.archs", claim.archs, study.archs, "architecture")
+    faults = [
+        *_unknown(
+            f"{path}.experiment", [claim.experiment], study.experiments, "experiment", listed=False
+        ),
+        # that its experiment lacks some of the runs leaves a claim undetermined, which is no fault
+        *_unknown(f"{path}.splits", claim.splits or (), study.splits, "split"),
+        *_unknown(f"{path}.archs", claim.archs or (), study.archs, "architecture"),
+    ]
+    yield from faults
+    if not faults:
+        experiment = study.experiments[claim.experiment]
+        try:
+            look_up(claim.name, claim.splits or experiment.splits, claim.archs or experiment.archs)
+        except RdpipeError as error:
+            yield f"{path}: {error}"
 
 
 def _unknown(

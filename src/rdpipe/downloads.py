@@ -54,6 +54,10 @@ def fetch_all(
         ]
     except OSError as error:
         missing = [mirrors[0] + name for name in files if not os.access(folder / name, os.R_OK)]
+        if not missing:
+            raise RdpipeError(
+                f"{dataset} cannot be read from {folder.resolve()}: {error}."
+            ) from None
         them = "it" if len(missing) == 1 else "them"
         raise RdpipeError(
             f"{dataset} lacks {', '.join(url.removeprefix(mirrors[0]) for url in missing)}, and "

@@ -123,7 +123,7 @@ def difficult(distance: np.ndarray, examples: int) -> np.ndarray:
     The paper's difficult examples (Section 4.4), the one closest to the percentile first.
     distance (N,) -> int64 (min(examples, N),).
     """
-    gap = np.abs(distance - np.percentile(distance, 90))
+    gap = np.abs(distance - np.percentile(distance, 90, method="inverted_cdf"))
     return np.argsort(gap, kind="stable")[:examples]
 
 

@@ -228,6 +228,9 @@ def _device() -> str:
 
 
 def _versions() -> dict[str, str]:
-    libraries = ("torch", "numpy", "pandas", "pyarrow", "matplotlib", "snakemake")
+    libraries = (
+        *("torch", "numpy", "pandas", "pyarrow", "safetensors", "scipy"),
+        *("h5py", "pillow", "matplotlib", "snakemake"),
+    )
     installed = {dist.name: dist.version for dist in distributions() if dist.name in libraries}
     return {"python": platform.python_version(), **dict(sorted(installed.items()))}

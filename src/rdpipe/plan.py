@@ -16,7 +16,7 @@ from typing import Any
 from rdpipe.digests import identity
 from rdpipe.fingerprint import fingerprint
 from rdpipe.sources import content
-from rdpipe.study import CV, Images, Public, Study
+from rdpipe.study import CV, Claim, Images, Public, Study
 
 RESULTS = "results"
 RUN_STAGES = ("training", "evaluation")  # whose nodes have one result for each β and seed
@@ -307,9 +307,19 @@ class Plan:
             }
             reads = {"table": self.tables[figure.experiment]}
         elif figure.claims:
-            settings = {"claims": [claim.model_dump(mode="json") for claim in figure.claims]}
+            settings = {"claims": [self._claim(claim) for claim in figure.claims]}
             reads = {claim.experiment: self.tables[claim.experiment] for claim in figure.claims}
-        return Node("figures", name, f"rdpipe.figures.{name}", settings, reads)
+        return Node("figures", name, f"rdpipe.figures.{figure.draw or name}", settings, reads)
+
+    def _claim(self, claim: Claim) -> dict[str, Any]:
+        """A claim with the splits and architectures that it is about."""
+        experiment = self.study.experiments[claim.experiment]
+        return {
+            "name": claim.name,
+            "experiment": claim.experiment,
+            "splits": list(claim.splits or experiment.splits),
+            "archs": list(claim.archs or experiment.archs),
+        }
 
     def _pairs(self, experiment: str) -> list[tuple[str, str]]:
         chosen = self.study.experiments[experiment]
@@ -324,6 +334,10 @@ class Plan:
     def _arch_labels(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """Architectures as figures know them; those that look alike go by their names as well."""
         archs = {name: self.study.archs[name] for name in names}
+        plain = {
+            name: arch.model_copy(update={"penalty": "rate", "early_stopping": None})
+            for name, arch in archs.items()
+        }
         labels = {
             name: ", ".join(
                 filter(None, [f"{arch.layers}-layer {arch.kind.upper()}", arch.variant])
@@ -338,6 +352,7 @@ class Plan:
                 "kind": arch.kind,
                 "layers": arch.layers,
                 "variant": arch.variant,
+                "base": next((one for one in names if archs[one] == plain[name]), None),
             }
             for name, arch in archs.items()
         ]

@@ -1,10 +1,11 @@
 """The study: a typed model of the configuration (`rdpipe.config` reads it)."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -60,6 +61,10 @@ class Public(_Model):
         return {"smallnorb": 48_600, "shapes3d": 480_000}.get(self.kind, 70_000)
 
 
+def _square(size: Any) -> Any:
+    return (size, size) if isinstance(size, int) else size
+
+
 class Images(_Model):
     """Images of your own (docs/datasets.md)."""
 
@@ -70,8 +75,9 @@ class Images(_Model):
     factors: Annotated[str, Field(min_length=1)] | None = None
     """A .csv or .parquet table with one row an image, whose numeric columns are factors of
     variation: CD and checkerboard splits need it."""
-    size: tuple[PositiveInt, PositiveInt] | None = None
-    """Height and width in pixels to which images are averaged by area; null keeps theirs."""
+    size: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(_square)] = None
+    """Height and width in pixels, [32, 24] or one number for both, to which images are averaged by
+    area; null keeps theirs."""
 
 
 Dataset = Annotated[Tetrominoes | Public | Images, Field(discriminator="kind")]
@@ -204,7 +210,9 @@ class Experiment(_Model):
     """A set of runs that a figure needs: splits × archs × betas × seeds."""
 
     splits: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Its splits, in the order in which figures show them."""
     archs: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Its architectures, in that order; each is trained on each split."""
 
 
 class Claim(_Model):
@@ -214,19 +222,25 @@ class Claim(_Model):
     """A claim that `rdpipe.claims` knows."""
     experiment: Name
     """The experiment whose tables it is judged by."""
-    splits: Annotated[tuple[Name, ...], Field(min_length=1)]
-    """The splits it is about, in the order that the claim gives them."""
-    archs: Annotated[tuple[Name, ...], Field(min_length=1)]
+    splits: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    """The splits it is about, in the order of docs/paper.md; by default the experiment's."""
+    archs: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     """The architectures it is about, likewise."""
 
 
 class Figure(_Model):
-    """What a figure is drawn from: exactly one of the four."""
+    """What a figure is drawn from, exactly one of the last four, and by what."""
 
+    draw: Name | None = None
+    """The module of `rdpipe.figures` that draws it; without it, that of the figure's own name."""
     dataset: Name | None = None
+    """The dataset that it shows examples of (Figure 1)."""
     splits: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    """The splits that it sketches (Figure 2)."""
     experiment: Name | None = None
+    """The experiment whose tables it shows."""
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)] | None = None
+    """The claims whose verdicts it shows."""
 
 
 class Study(_Model):
@@ -237,15 +251,22 @@ class Study(_Model):
     downloads: Annotated[str, Field(min_length=1)] = "downloads"
     """Folder of the public datasets' files: those that lie there are used, others are fetched."""
     datasets: dict[Name, Dataset]
+    """Datasets by name."""
     splits: dict[Name, Split]
+    """Divisions of the datasets into train and test, by name."""
     archs: dict[Name, Arch]
+    """Architectures, with all that varies between runs beside split, β and seed, by name."""
     betas: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)]
     """The β of every RD curve."""
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
     """The random restarts of every run."""
     training: Training
+    """How every run is trained."""
     evaluation: Evaluation = Evaluation()
+    """What is measured on every run."""
     experiments: dict[Name, Experiment]
+    """Sets of runs by name; each is a target, which makes its tables."""
     figures: dict[Name, Figure]
+    """Figures by name; each is a target."""
     targets: tuple[Name, ...]
     """Figures, and experiments whose tables, that `snakemake` without a target makes."""

@@ -18,9 +18,9 @@ from snakemake.exceptions import WorkflowError
 
 try:
     study = read_study(config)
+    plan = Plan(study)
 except RdpipeError as error:
     raise WorkflowError(str(error))
-plan = Plan(study)
 AXES = {
     "beta": [spell("beta", beta) for beta in study.betas],
     "seed": [spell("seed", seed) for seed in study.seeds],

@@ -14,6 +14,7 @@ def write(folder):
     import_module(spec["module"]).draw(folder, inputs=paths, **spec["settings"])
 
 
-files = {f"{spec['name']}.{kind}": path for kind, path in snakemake.output.items()}
+module = spec["module"].rpartition(".")[2]  # which the files it writes are called by
+files = {f"{module}.{kind}": path for kind, path in snakemake.output.items()}
 job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0])
 job.make(Item(inputs, files), write)

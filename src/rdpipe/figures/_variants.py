@@ -7,14 +7,12 @@ from rdpipe.errors import RdpipeError
 
 
 def by_base(
-    figure: str, archs: Sequence[Mapping[str, Any]], variants: Sequence[str], setting: str
+    archs: Sequence[Mapping[str, Any]], variants: Sequence[str], setting: str
 ) -> dict[str, dict[str, str]]:
     """The architectures that differ in nothing but their variant.
 
     Parameters
     ----------
-    figure
-        The figure's name.
     archs
         Those of an experiment (see `rdpipe.figures`).
     variants
@@ -32,16 +30,15 @@ def by_base(
     RdpipeError
         If there is none.
     """
-    bases: dict[str, dict[str, str]] = {}
-    for variant in ("", *variants):
-        for arch in archs:
-            if arch["variant"] == variant:
-                base = arch["label"].removesuffix(f", {variant}")
-                bases.setdefault(base, {})[variant] = arch["name"]
-    found = {base: names for base, names in bases.items() if names.keys() & {*variants}}
+    labels = {arch["name"]: arch["label"] for arch in archs}
+    found: dict[str, dict[str, str]] = {}
+    for arch in archs:
+        if arch["variant"] in variants and arch["base"]:
+            names = found.setdefault(labels[arch["base"]], {"": arch["base"]})
+            names[arch["variant"]] = arch["name"]
     if not found:
         raise RdpipeError(
-            f"figures.{figure}: its experiment has no architecture with {setting}; "
-            "give it one, beside the same architecture without."
+            f"its experiment has no architecture with {setting} beside the same architecture "
+            "without; give it both."
         )
     return found

@@ -39,8 +39,8 @@ def draw(
     inputs
         `summary`, an experiment's rd_summary.parquet.
     splits, archs
-        Rows from the top; columns from the left, those without a term of the rate with those that
-        else are equal (see `rdpipe.figures`).
+        Rows from the top; columns from the left, variants with what they vary (see
+        `rdpipe.figures`).
 
     Raises
     ------
@@ -48,7 +48,7 @@ def draw(
         If no architecture lacks a term.
     """
     penalty = "penalty mutual_information or marginal_kl"
-    bases = by_base("ablations", archs, [*LOOKS][1:], penalty)
+    bases = by_base(archs, [*LOOKS][1:], penalty)
     summary = read_parquet(inputs["summary"])
     labels = split_labels(summary, splits)
     panels = [

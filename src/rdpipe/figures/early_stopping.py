@@ -33,15 +33,15 @@ def draw(
     inputs
         `summary`, an experiment's rd_summary.parquet.
     splits, archs
-        Rows from the top; columns from the left, those that are stopped early with those that
-        else are equal (see `rdpipe.figures`).
+        Rows from the top; columns from the left, variants with what they vary (see
+        `rdpipe.figures`).
 
     Raises
     ------
     RdpipeError
         If no architecture is stopped early.
     """
-    bases = by_base("early_stopping", archs, ["early stopping"], "early_stopping")
+    bases = by_base(archs, ["early stopping"], "early_stopping")
     summary = read_parquet(inputs["summary"])
     rows = [
         [

@@ -42,7 +42,7 @@ def draw(
     plain = [arch for arch in archs if not arch["variant"]]
     if {arch["kind"] for arch in plain} < {*KINDS}:
         raise RdpipeError(
-            "figures.fig6: it compares MLPs with CNNs; "
+            "it compares MLPs with CNNs; "
             "give its experiment architectures of kind mlp and of kind cnn."
         )
     rows = [

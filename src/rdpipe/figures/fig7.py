@@ -37,7 +37,7 @@ def draw(
     """
     if len(archs) > len(_style.COLOURS):
         raise RdpipeError(
-            f"figures.fig7: its experiment has {len(archs)} architectures, but only "
+            f"its experiment has {len(archs)} architectures, but only "
             f"{len(_style.COLOURS)} colours can be told apart; give it fewer."
         )
     summary = read_parquet(inputs["summary"])

@@ -53,7 +53,7 @@ def draw(
     estimates = summary[[f"log_likelihood_{k}_mean" for k in samples]]
     if not samples or (summary["n"].any() and estimates.isna().all(axis=None)):
         raise RdpipeError(
-            "figures.log_likelihood: its experiment's runs have no estimate of log p(x); "
+            "its experiment's runs have no estimate of log p(x); "
             "give evaluation.likelihood_samples numbers of samples."
         )
     labels = split_labels(summary, splits)
