@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from rdpipe.claims import CLAIMS, COLUMNS, all_parts, judge, most_parts
+from rdpipe.contrasts import per_halving, valley
 from rdpipe.errors import RdpipeError
 from rdpipe.figures import claims as figure
 from rdpipe.files import read_parquet, write_parquet
@@ -299,8 +300,24 @@ def test_a_trend_is_per_halving_of_the_training_set():
     world = only(worse(lambda split, _: 7 * halvings(split)), split="cv")
     judged = verdicts("cd_weak_dependence", world=world, noise=0).set_index("part")
     plain = verdicts("cd_weak_dependence", noise=0).set_index("part")
-    name = "test D, mean over β: growth in CV minus CD"
-    assert judged["effect"][name] - plain["effect"][name] == pytest.approx(7)
+    name = "test D, mean over β: half the growth in CV minus that in CD"
+    assert judged["effect"][name] - plain["effect"][name] == pytest.approx(7 / 2)
+
+
+def test_a_curve_that_only_rises_or_only_falls_has_no_minimum():
+    betas = [0.01, 0.1, 1.0, 5.0]
+    for slope in (-10, 10):
+        curve = pd.DataFrame([[slope * i + seed for i in range(4)] for seed in (0, 1, 2)])
+        curve.columns = betas
+        assert (valley(curve) < 0).all(axis=None)
+    curve[0.1] -= 30
+    assert valley(curve).max(axis=1).tolist() == [20, 20, 20]
+
+
+def test_two_splits_of_one_size_both_count_in_a_trend():
+    one, other, smaller = (pd.Series([value]) for value in (0.0, 10.0, 25.0))
+    trend = per_halving([(4096, one), (4096, other), (2048, smaller)])
+    assert trend.tolist() == pytest.approx([20])
 
 
 def test_a_verdict_has_all_that_a_reader_needs():

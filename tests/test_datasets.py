@@ -421,7 +421,9 @@ def test_an_array_that_holds_no_images_is_refused_in_a_sentence(array, why, out,
 
 def test_a_file_that_is_no_array_is_refused_in_a_sentence(out, tmp_path) -> None:
     np.savez(tmp_path / "x.npz", a=noise(2), b=noise(2))
-    with pytest.raises(RdpipeError, match=r"x.npz has the arrays a, b; call .* `images`"):
+    with pytest.raises(
+        RdpipeError, match=r"x.npz has the arrays a, b; give it one called `images`"
+    ):
         write_own(out, tmp_path / "x.npz")
     whole = (tmp_path / "x.npz").read_bytes()
     for data in (b"", b"text", whole[:-30]):
@@ -529,3 +531,38 @@ def test_the_documentation_names_every_file_and_mirror() -> None:
         for name in module.FILES:
             stem, _, end = name.rpartition("-" if module is smallnorb else "/")
             assert stem in text and end in text
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.npy", "x.png", "x.jpg", "x.webp", "x.parquet"])
+def test_whatever_damage_is_told_in_one_line(tmp_path, name) -> None:
+    path, random = tmp_path / name, np.random.default_rng(1)
+    picture = Image.fromarray(noise(9, 8, 3))
+    exif = picture.getexif()
+    exif[274] = 6  # to be turned
+    if name == "x.npz":
+        np.savez_compressed(path, images=noise(20, 8, 8) // 64)
+    elif name == "x.npy":
+        np.save(path, noise(4, 3, 3))
+    elif name == "x.parquet":
+        pd.DataFrame({"scale": range(20)}).to_parquet(path)
+    else:
+        picture.save(path, exif=exif)
+    whole = path.read_bytes()
+    rows = pd.DataFrame({"row": range(20)})
+    told = []
+    for _ in range(100):
+        damaged = bytearray(whole)
+        for at in random.integers(0, len(whole), 3):
+            damaged[at] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            if name == "x.parquet":
+                images.read_factors(path, rows)
+            elif path.suffix in (".npz", ".npy"):
+                images.read_array(path)
+            else:
+                images.read_pictures({name: path}, None, 1, tmp_path)
+        except RdpipeError as error:
+            told.append(str(error))
+    assert told
+    assert all(str(path) in sentence and "\n" not in sentence for sentence in told)

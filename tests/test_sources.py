@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from rdpipe import sources
-from rdpipe.errors import RdpipeError
 from rdpipe.sources import content
 
 HOUR_AGO = time.time() - 3600
@@ -113,10 +112,15 @@ def test_a_cache_that_cannot_be_written_is_done_without(folder, tmp_path) -> Non
     assert content([folder], tmp_path / "file" / "cache.json") == content([folder])
 
 
-def test_a_file_that_cannot_be_read_is_named(folder) -> None:
+def test_files_that_cannot_be_read_have_no_content(folder) -> None:
     (folder / "broken.png").symlink_to(folder / "nowhere.png")
-    with pytest.raises(RdpipeError, match=r"broken.png cannot be read \(No such file"):
-        content([folder])
+    assert content([folder]) is None
+
+
+def test_a_link_that_leads_round_shows_no_picture_twice(folder) -> None:
+    before = content([folder])
+    (folder / "round").symlink_to(folder)
+    assert content([folder]) == before
 
 
 def test_nothing_heavy_is_imported() -> None:

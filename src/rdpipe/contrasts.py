@@ -4,7 +4,7 @@ A curve is a frame (S, B), a row a seed and a column a β, ascending; a contrast
 seed of it, (S,), or one for each of C comparisons, (S, C).
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,15 +148,26 @@ def above_minimum(end: pd.Series, curve: pd.DataFrame) -> pd.DataFrame:
     return curve.rsub(end, axis=0)
 
 
+def valley(curve: pd.DataFrame) -> pd.DataFrame:
+    """How far each β inside the grid lies below the lower end of the curve, (S, B - 2).
+
+    The largest is the depth of a minimum inside; a curve that only falls or only rises has none
+    above 0.
+    """
+    lower = pd.concat(ends(curve), axis=1).min(axis=1, skipna=False)
+    return above_minimum(lower, curve.iloc[:, 1:-1])
+
+
 def both_signs(difference: pd.DataFrame) -> pd.DataFrame:
     """A difference and its opposite, the larger of which is its size."""
     return pd.concat([difference, -difference], axis=1)
 
 
-def per_halving(values: Mapping[int, pd.Series]) -> pd.Series:
-    """Least-squares slope of values, by N_train, on -log2 N_train: per halving of N, (S,)."""
-    if len(values) < 2:
+def per_halving(points: Sequence[tuple[int, pd.Series]]) -> pd.Series:
+    """Least-squares slope of values (S,) at N_train on -log2 N_train: per halving of N, (S,)."""
+    sizes = [n for n, _ in points]
+    if len({*sizes}) < 2:
         raise Missing("a trend over N takes two sizes of each kind of split or more")
-    x = -np.log2([*values])
+    x = -np.log2(sizes)
     weights = (x - x.mean()) / np.square(x - x.mean()).sum()
-    return sum(w * value for w, value in zip(weights, values.values(), strict=True))
+    return sum(w * value for w, (_, value) in zip(weights, points, strict=True))

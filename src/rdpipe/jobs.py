@@ -125,13 +125,16 @@ class Job:
         import_module(self.spec["module"])
         self._check_code()  # so what has been imported is what the fingerprint says
         start = datetime.now(UTC)
-        for item, write in compute(items, state):
-            record = partial(self._record, item, start, len(items))
-            folder = self.store.add(self._key(item), write, record)
-            self._publish(folder, item, f"computed in {_seconds_since(start):.1f} s")
-            start = datetime.now(UTC)
-        for path in (state, state.with_suffix(".json")):
-            path.unlink(missing_ok=True)
+        try:
+            for item, write in compute(items, state):
+                record = partial(self._record, item, start, len(items))
+                folder = self.store.add(self._key(item), write, record)
+                self._publish(folder, item, f"computed in {_seconds_since(start):.1f} s")
+                start = datetime.now(UTC)
+            state.unlink(missing_ok=True)
+        finally:
+            if not state.exists():  # else another try goes on from it
+                state.with_suffix(".json").unlink(missing_ok=True)
 
     def _publish_stored(self, item: Item) -> bool:
         folder = self.store.find(self._key(item))

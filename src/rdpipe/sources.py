@@ -13,8 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rdpipe.errors import RdpipeError
-
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 RACY = 2_000_000_000  # ns; a file this young may yet change without its time showing it
@@ -26,7 +24,12 @@ def pictures(folder: Path) -> dict[str, Path]:
     Hidden ones are left out: they are what systems keep beside the pictures.
     """
     found = {}
+    seen = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:  # a link to a folder above leads round
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
         inside = Path(parent).relative_to(folder).parts
         for name in names:
@@ -36,7 +39,9 @@ def pictures(folder: Path) -> dict[str, Path]:
 
 
 def content(paths: Sequence[Path], cache: Path | None = None) -> str | None:
-    """Hex sha256 of what files, and the pictures in folders, hold; None if a path does not exist.
+    """Hex sha256 of what files, and the pictures in folders, hold; None if one cannot be read.
+
+    Why it cannot is told by the job that needs it, so that other datasets' work goes on.
 
     Parameters
     ----------
@@ -44,11 +49,6 @@ def content(paths: Sequence[Path], cache: Path | None = None) -> str | None:
         Files and folders. Of a folder, names and bytes of its pictures count, wherever it lies.
     cache
         JSON file that remembers the digests of files. Without it, every byte is read.
-
-    Raises
-    ------
-    RdpipeError
-        If a file cannot be read.
     """
     if not all(path.exists() for path in paths):
         return None
@@ -56,10 +56,8 @@ def content(paths: Sequence[Path], cache: Path | None = None) -> str | None:
     fresh: dict[str, list[Any]] = {}
     try:
         parts = [list(_parts(path, known, fresh)) for path in paths]
-    except OSError as error:
-        raise RdpipeError(
-            f"{error.filename} cannot be read ({error.strerror}); mend or remove it."
-        ) from None
+    except OSError:
+        return None
     if cache and fresh:
         _remember(cache, known | fresh)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

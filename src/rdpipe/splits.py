@@ -39,13 +39,14 @@ def assign(
     n, d = unit.shape
     if kind in ("cd", "checkerboard") and d == 0:
         raise RdpipeError(
-            f"splits: kind {kind!r} divides a range of factors, but the dataset has none; use 'cv'."
+            f"splits: kind {kind!r} divides a range of factors, but the dataset has none that "
+            "varies; use 'cv'."
         )
     if kind == "cv":
         if n_train is None or not 0 < n_train < n:
             raise RdpipeError(
                 f"splits: n_train = {n_train} does not leave both a train and a test part of "
-                f"{n} examples; give a number from 1 to {n - 1}."
+                f"{n} examples; give " + (f"a number from 1 to {n - 1}." if n > 1 else "more.")
             )
         parts = _first_trains(n, n_train, seed)
     elif kind == "cd":

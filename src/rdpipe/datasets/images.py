@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -117,9 +116,9 @@ def _read_picture(path: Path) -> np.ndarray:
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file)
             picture.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # what decoders raise on damaged bytes has no end
         raise RdpipeError(
-            f"{path} cannot be read as a picture ({error}); mend or remove it."
+            f"{path} cannot be read as a picture ({_line(error)}); mend or remove it."
         ) from None
     if picture.mode.startswith("I;16"):
         levels = (np.asarray(picture).astype(np.uint32) + 128) // 257
@@ -176,16 +175,17 @@ def _load(path: Path) -> np.ndarray:
             if isinstance(loaded, np.ndarray):
                 return loaded
             names = loaded.files
-            if "images" in names or len(names) == 1:
-                return loaded["images" if "images" in names else names[0]]
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+            chosen = "images" if "images" in names or len(names) != 1 else names[0]
+            array = loaded[chosen] if chosen in names else None
+    except Exception as error:  # what decoders raise on damaged bytes has no end
         raise RdpipeError(
-            f"{path} is neither a folder of pictures nor a readable .npy or .npz file ({error}); "
-            "mend it."
+            f"{path} is neither a folder of pictures nor a readable .npy or .npz file of numbers "
+            f"({type(error).__name__}); mend it."
         ) from None
-    raise RdpipeError(
-        f"{path} has the arrays {', '.join(names)}; call that of the images `images`."
-    )
+    if not isinstance(array, np.ndarray):
+        found = f"the arrays {', '.join(names)}" if names else "no array"
+        raise RdpipeError(f"{path} has {found}; give it one called `images`.")
+    return array
 
 
 def brought_to(images: np.ndarray, size: Sequence[int] | None) -> np.ndarray:
@@ -241,13 +241,18 @@ def _floats(column: pd.Series) -> np.ndarray:
 
 def _read_table(path: Path) -> pd.DataFrame:
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
         return pd.read_csv(path, converters={"file": str})
-    except (OSError, ValueError) as error:  # pandas' and pyarrow's own are among them
+    except Exception as error:  # as above
         raise RdpipeError(
-            f"{path} cannot be read as a table, .csv or .parquet ({error}); mend it."
+            f"{path} cannot be read as a table, .csv or .parquet ({_line(error)}); mend it."
         ) from None
+
+
+def _line(error: Exception) -> str:
+    """What another library says of a fault, on one line."""
+    return " ".join(str(error).split())
 
 
 def _ordered(path: Path, table: pd.DataFrame, files: pd.Series) -> pd.DataFrame:
