@@ -158,8 +158,8 @@ def test_without_a_source_one_sentence_says_what_to_fetch_and_where_to_put_it(
         fetch_all("MNIST", files, [f"{base}/missing/", f"{base}/wrong/"], tmp_path)
     assert str(error.value) == (
         f"MNIST lacks a.gz, b.gz, and downloading failed ({base}/missing/a.gz: answer 404; "
-        f"{base}/wrong/a.gz: other content than was published); fetch {base}/missing/a.gz, "
-        f"{base}/missing/b.gz by hand and put them into {tmp_path}."
+        f"{base}/wrong/a.gz: other content than was published); fetch them from {base}/missing/ "
+        f"by hand and put them into {tmp_path}."
     )
     assert names(tmp_path) == {"here.gz"}
 

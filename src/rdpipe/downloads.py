@@ -53,16 +53,15 @@ def fetch_all(
             for name, sha256 in files.items()
         ]
     except OSError as error:
-        missing = [mirrors[0] + name for name in files if not os.access(folder / name, os.R_OK)]
+        missing = [name for name in files if not os.access(folder / name, os.R_OK)]
         if not missing:
             raise RdpipeError(
                 f"{dataset} cannot be read from {folder.resolve()}: {error}."
             ) from None
         them = "it" if len(missing) == 1 else "them"
         raise RdpipeError(
-            f"{dataset} lacks {', '.join(url.removeprefix(mirrors[0]) for url in missing)}, and "
-            f"downloading failed ({error}); fetch {', '.join(missing)} by hand and put {them} "
-            f"into {folder.resolve()}."
+            f"{dataset} lacks {', '.join(missing)}, and downloading failed ({error}); fetch {them} "
+            f"from {mirrors[0]} by hand and put {them} into {folder.resolve()}."
         ) from None
 
 
