@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from rdpipe.claims import CLAIMS
+from rdpipe.evaluation import METRICS
 
 ROOT = Path(__file__).parent.parent
 PAPER = (ROOT / "docs/paper.md").read_text("utf-8")
@@ -21,3 +22,9 @@ def test_the_map_of_the_paper_has_every_target(target):
 def test_the_map_of_the_paper_and_the_study_have_every_claim(claim):
     assert f"| `{claim}` |" in PAPER
     assert claim in {entry["name"] for entry in CONFIG["figures"]["claims"]["claims"]}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_readme_of_the_results_explains_every_metric(metric):
+    columns = (ROOT / "results/README.md").read_text("utf-8")
+    assert f"`{metric.removesuffix('_se')}`" in columns
