@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rdpipe.claims import CLAIMS, COLUMNS, all_parts, judge, most_parts
+from rdpipe.claims import CLAIMS, all_parts, most_parts
 from rdpipe.contrasts import per_halving, valley
 from rdpipe.errors import RdpipeError
 from rdpipe.figures import claims as figure
 from rdpipe.files import read_parquet, write_parquet
 from rdpipe.intervals import difference, largest
+from rdpipe.judging import COLUMNS, judge
 
 BETAS = (0.001, 0.01, 0.1, 0.3, 1.0, 2.0, 5.0)
 SEEDS = 5

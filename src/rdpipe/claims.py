@@ -15,10 +15,9 @@ weights, order of batches, noise) and conditional on the split, the grid of β, 
 noise of the evaluation: another split of the same data could give another answer.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +39,7 @@ from rdpipe.contrasts import (
     valley,
 )
 from rdpipe.errors import RdpipeError
-from rdpipe.intervals import MIN_SEEDS, Interval, difference, largest
+from rdpipe.intervals import Interval, difference
 
 # Margins, in nats an image unless said otherwise.
 SHAPE = 1.0
@@ -59,13 +58,6 @@ RESEMBLANCE = 0.5
 
 BEST_BETA = 0.1  # the optimum that the paper names for three layers on the sparse split
 STANDARD_BETA = 1.0  # the standard VAE
-
-COLUMNS = [
-    *("claim", "claim_verdict", "part", "verdict", "effect", "low", "high", "claimed", "margin"),
-    *("unit", "n", "n_diverged", "note", "experiment", "splits", "archs", "sentence"),
-    "conditional_on",
-]
-CONDITIONAL = "interval over seeds, conditional on the split, the grid of β and the evaluation"
 
 
 def all_parts(verdicts: Sequence[str]) -> str:
@@ -529,79 +521,6 @@ def less_rate_generalizes(
     yield above(SHAPE, name, median)
 
 
-# Judging.
-
-
-def judge(
-    tables: Mapping[str, Mapping[str, pd.DataFrame]], claims: Iterable[Mapping[str, Any]]
-) -> pd.DataFrame:
-    """Judge claims: one row a part, with the columns COLUMNS.
-
-    Parameters
-    ----------
-    tables
-        By experiment: `runs`, its rd.parquet, and `neighbours`, its neighbours.parquet.
-    claims
-        Each with its `name` in CLAIMS, `experiment`, `splits` and `archs`.
-
-    Returns
-    -------
-    DataFrame
-        claim_verdict is that of all the claim's parts together; effect, low and high are in `unit`
-        and should lie above or below (`claimed`) the margin; n is the number of seeds that have
-        all the runs compared, n_diverged that of the claim's runs that diverged; `note` says why
-        something is undetermined.
-
-    Raises
-    ------
-    RdpipeError
-        If a claim is unknown, or given splits or architectures that it cannot be about.
-    """
-    rows = [row for entry in claims for row in _judge(tables[entry["experiment"]], **entry)]
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _judge(
-    tables: Mapping[str, pd.DataFrame],
-    *,
-    name: str,
-    experiment: str,
-    splits: Sequence[str],
-    archs: Sequence[str],
-) -> Iterator[dict[str, Any]]:
-    """The rows of one claim."""
-    claim = look_up(name, splits, archs)
-    runs = tables["runs"]
-    chosen = runs["split"].isin(splits) & runs["arch"].isin(archs) & (runs["part"] == "train")
-    note = ""
-    try:
-        parts = [*claim.test(Tables(runs, tables["neighbours"]), splits, archs)]
-    except Missing as missing:
-        note = str(missing)
-        parts = [Part("", largest(np.empty((0, 1))), "above", np.nan, "")]
-    for part in parts:
-        yield {
-            "claim": name,
-            "claim_verdict": claim.conclude([part.verdict for part in parts]),
-            "part": part.name,
-            "verdict": part.verdict,
-            "effect": part.interval.effect,
-            "low": part.interval.low,
-            "high": part.interval.high,
-            "claimed": part.claimed,
-            "margin": part.margin,
-            "unit": part.unit,
-            "n": part.interval.n,
-            "n_diverged": int((runs.loc[chosen, "status"] == "diverged").sum()),
-            "note": note or _note(part),
-            "experiment": experiment,
-            "splits": " ".join(splits),
-            "archs": " ".join(archs),
-            "sentence": claim.sentence,
-            "conditional_on": CONDITIONAL,
-        }
-
-
 def look_up(name: str, splits: Sequence[str], archs: Sequence[str]) -> Claim:
     """A claim by its name, given what it is to be about.
 
@@ -617,12 +536,3 @@ def look_up(name: str, splits: Sequence[str], archs: Sequence[str]) -> Claim:
         if takes is not None and len(given) != takes:
             raise RdpipeError(f"claim {name!r} lists {len(given)} {what}, but is about {takes}.")
     return claim
-
-
-def _note(part: Part) -> str:
-    """Why a part is undetermined, if it is."""
-    if part.verdict != "undetermined":
-        return ""
-    if part.interval.n < MIN_SEEDS:
-        return f"seeds with all runs: {part.interval.n}; an interval takes {MIN_SEEDS}"
-    return "the margin lies within the interval"

@@ -3,7 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+from matplotlib.typing import ColorType
+
 from rdpipe.errors import RdpipeError
+from rdpipe.figures._rd_plane import Panel, pair
 
 
 def by_base(
@@ -42,3 +46,29 @@ def by_base(
             "without; give it both."
         )
     return found
+
+
+def panels(
+    summary: pd.DataFrame,
+    labels: Mapping[str, str],
+    bases: Mapping[str, Mapping[str, str]],
+    looks: Mapping[str, tuple[str, ColorType]],
+) -> list[list[Panel]]:
+    """One row a split, by its label, of a panel for each plain architecture with its variants.
+
+    `bases` is what `by_base` returns; `looks` has the label and colour of each variant.
+    """
+    return [
+        [
+            Panel(
+                f"{label}, {base}",
+                [
+                    curve
+                    for variant, arch in names.items()
+                    for curve in pair(summary, split, arch, *looks[variant])
+                ],
+            )
+            for base, names in bases.items()
+        ]
+        for split, label in labels.items()
+    ]

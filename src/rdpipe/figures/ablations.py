@@ -9,8 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from rdpipe.figures import _over_beta, _rd_plane, _style
 from rdpipe.figures._labels import split_labels
-from rdpipe.figures._rd_plane import Panel, pair
-from rdpipe.figures._variants import by_base
+from rdpipe.figures._variants import by_base, panels
 from rdpipe.files import read_parquet
 
 LOOKS = {
@@ -51,23 +50,12 @@ def draw(
     bases = by_base(archs, [*LOOKS][1:], penalty)
     summary = read_parquet(inputs["summary"])
     labels = split_labels(summary, splits)
-    panels = [
-        Panel(
-            f"{label}, {base}",
-            [
-                curve
-                for variant, arch in names.items()
-                for curve in pair(summary, split, arch, *LOOKS[variant])
-            ],
-        )
-        for split, label in labels.items()
-        for base, names in bases.items()
-    ]
-    curves = [curve for panel in panels for curve in panel.curves]
+    each = [panel for row in panels(summary, labels, bases, LOOKS) for panel in row]
+    curves = [curve for panel in each for curve in panel.curves]
     star, _ = _rd_plane.mark_handles()
     legend = [*_rd_plane.curve_handles(curves), star]
     figure, grid = _style.panels(2 * len(labels), len(bases), legend=legend, **_rd_plane.LABELS)
-    for axes, plane, panel in zip(grid[::2].flat, grid[1::2].flat, panels, strict=True):
+    for axes, plane, panel in zip(grid[::2].flat, grid[1::2].flat, each, strict=True):
         for one in panel.curves:
             look = {"color": one.colour, "linestyle": one.linestyle}
             _over_beta.plot(axes, one.points, "distortion", **look)

@@ -6,8 +6,7 @@ from typing import Any
 
 from rdpipe.figures import _rd_plane, _style
 from rdpipe.figures._labels import split_labels
-from rdpipe.figures._rd_plane import Panel, pair
-from rdpipe.figures._variants import by_base
+from rdpipe.figures._variants import by_base, panels
 from rdpipe.files import read_parquet
 
 LOOKS = {
@@ -43,18 +42,5 @@ def draw(
     """
     bases = by_base(archs, ["early stopping"], "early_stopping")
     summary = read_parquet(inputs["summary"])
-    rows = [
-        [
-            Panel(
-                f"{label}, {base}",
-                [
-                    curve
-                    for variant, arch in names.items()
-                    for curve in pair(summary, split, arch, *LOOKS[variant])
-                ],
-            )
-            for base, names in bases.items()
-        ]
-        for split, label in split_labels(summary, splits).items()
-    ]
+    rows = panels(summary, split_labels(summary, splits), bases, LOOKS)
     _rd_plane.save(folder, "early_stopping", *_rd_plane.page(rows))
