@@ -1,6 +1,6 @@
 """Convolutions of R runs at once in four ways: that of `models`, and why it is not another.
 
-    python benchmarks/convolutions.py [--archs cnn-1 cnn-3] [--runs 1 4 12]
+    python benchmarks/convolutions.py --archs cnn-1 cnn-3 --runs 1 4 12 --json convolutions.json
 
 Forward and backward through a network's convolutions alone, with their ReLUs, on images that all
 runs share: how many times faster a run is than by PyTorch's modules. The ways take turns, and
@@ -8,20 +8,21 @@ medians of the ratios within a round are reported, so that a machine shared with
 of them alike.
 """
 
-import argparse
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from _common import Row, parser, save, show
+from _contenders import BATCH, build, module
 from torch import Tensor, nn
-from training_throughput import BATCH, build, module
 
-from rdpipe import models, training
+from rdpipe import models
+from rdpipe.engine import tuned_process
 from rdpipe.models import KERNEL, PADDING, STRIDE, Layer
 
 Parameters = Mapping[str, Tensor]
@@ -173,7 +174,7 @@ def seconds(step: Step, at_least: float) -> float:
     return (time.perf_counter() - start) / steps
 
 
-@training.tuned_process()
+@tuned_process("float32")
 def ratios(arch: str, runs: int, rounds: int, at_least: float) -> np.ndarray:
     """How many times faster than by PyTorch's modules a run is, for each of the ways."""
     steps = [plain(arch), *(packed(arch, runs, convolve) for convolve in WAYS.values())]
@@ -183,22 +184,27 @@ def ratios(arch: str, runs: int, rounds: int, at_least: float) -> np.ndarray:
     return np.median(runs * times[:, :1] / times[:, 1:], axis=0)
 
 
+def rows(archs: Sequence[str], counts: Sequence[int], **rounds: float) -> Iterator[Row]:
+    """One row an architecture and number of runs."""
+    for arch in archs:
+        for runs in counts:
+            ways = dict(zip(WAYS, ratios(arch, runs, **rounds).tolist(), strict=True))
+            yield {"arch": arch, "runs": runs} | ways
+
+
 def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--archs", nargs="+", default=["cnn-1", "cnn-3"])
-    parser.add_argument("--runs", type=int, nargs="+", default=[1, 4, 12])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=0.3, help="of a way in a round")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    layout = "{:6} {:>3}" + len(WAYS) * "  {:>22}"
-    print(layout.format("arch", "R", *WAYS))
-    for arch in options.archs:
-        for runs in options.runs:
-            row = ratios(arch, runs, options.rounds, options.seconds)
-            print(layout.format(arch, runs, *(f"{ratio:.2f}" for ratio in row)), flush=True)
+    """Print one line a network and number of runs; write them all to --json."""
+    options = parser(__doc__)
+    options.add_argument("--archs", nargs="+", default=["cnn-1", "cnn-3"])
+    options.add_argument("--runs", type=int, nargs="+", default=[1, 4, 12])
+    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--seconds", type=float, default=0.3, help="of a way in a round")
+    given = options.parse_args()
+    torch.set_num_threads(given.threads)
+    found = rows(given.archs, given.runs, rounds=given.rounds, at_least=given.seconds)
+    columns = {"arch": "{}", "runs": "{}", **dict.fromkeys(WAYS, "{:.2f}")}
+    save(given.json, show("Speed of a run, relative to PyTorch's modules", found, columns))
 
 
 if __name__ == "__main__":

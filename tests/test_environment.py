@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = [
-    Requirement(line) for group in PROJECT["optional-dependencies"].values() for line in group
+    Requirement(line)
+    for name, group in PROJECT["optional-dependencies"].items()
+    for line in group
+    if name != "bench"  # what is only compared with, and nobody needs
 ]
 
 

@@ -89,10 +89,11 @@ CLOSURES = {
     "datasets.shapes3d": PUBLIC,
     "datasets.images": DATASET + "errors sources",
     "splits": "files errors",
-    "neighbours": "files devices progress",
-    "training": "files errors devices models streams progress densities objectives early_stopping",
+    "neighbours": "files devices errors progress precision",
+    "training": "files errors devices models streams progress densities objectives early_stopping "
+    "engine precision",
     "evaluation": "files errors devices models streams progress densities images estimators "
-    "likelihood memorization neighbours",
+    "likelihood memorization neighbours precision",
     "tables": "files errors",
 }
 

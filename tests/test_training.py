@@ -14,12 +14,15 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from rdpipe import early_stopping, models, objectives, streams, training
-from rdpipe.errors import RdpipeError
+from rdpipe.engine import Engine
+from rdpipe.errors import OutOfMemoryError, RdpipeError
 from rdpipe.objectives import Objective
+from rdpipe.precision import products
 from rdpipe.training import Run, Trained
 
 CUDA = pytest.param(
@@ -97,19 +100,52 @@ def test_noise_is_standard_normal() -> None:
     assert abs(noise.mean()) < 0.01 and noise.var() == pytest.approx(1, abs=0.01)
 
 
-def test_batches_are_the_same_from_any_step_on() -> None:
-    pixels = torch.randint(0, 256, (40, 12), dtype=torch.uint8)
+def engine(images: np.ndarray, seeds: list[int]) -> Engine:
+    """An engine before its first step."""
+    network = models.build(MLP, images.shape[1:])
+    beta = torch.linspace(0.1, 2, len(seeds), dtype=torch.float64)
+    pixels = torch.from_numpy(images).flatten(1)
+    return Engine(Objective(network, "rate", beta, len(pixels)), pixels, seeds, 8, 1e-3)
 
-    def batches(step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        return training.batches(pixels, [4, 2, 4], 8, 3, torch.float32, step)
 
-    step = streams.CHUNK - 2
-    late, early = batches(step), batches(0)
-    for _ in range(step):
-        next(early)
-    for _ in range(5):
-        for a, b in zip(next(late), next(early), strict=True):
-            assert torch.equal(a, b) and torch.equal(a[0], a[2]) and not torch.equal(a[0], a[1])
+def test_batches_are_those_of_the_streams(images: np.ndarray) -> None:
+    """From any step on, in any stretches, across chunks."""
+    steps = streams.CHUNK - 2
+    pack = engine(images, [4, 2, 4])
+    seen = []
+    pack._step = lambda: (seen.append(pack.batch()), pack._at.add_(1))  # type: ignore[method-assign]
+    pack.advance(steps, 3)
+    pack.advance(steps + 3, 2)
+    for (x, noise), step in zip(seen, range(steps, steps + 5), strict=True):
+        chunk, at = divmod(step, streams.CHUNK)
+        for i, seed in enumerate([4, 2]):
+            rows = streams.rows(seed, chunk, len(images), 8)[at]
+            np.testing.assert_array_equal(x[i].numpy(), images[rows].reshape(8, -1) / 255)
+            np.testing.assert_array_equal(noise[i].numpy(), streams.noise(seed, chunk, 8, 3)[at])
+
+
+class Replayed:
+    """What a CUDA graph does, on a CPU."""
+
+    def __init__(self, pack: Engine, steps: int) -> None:
+        self.pack, self.steps, self.count = pack, steps, 0
+
+    def replay(self) -> None:
+        self.count += 1
+        for _ in range(self.steps):
+            self.pack._step()
+
+
+def test_captured_steps_are_the_steps(images: np.ndarray) -> None:
+    plain, captured = engine(images, [0, 1]), engine(images, [0, 1])
+    graphs = {steps: Replayed(captured, steps) for steps in (32, 1)}
+    captured._graphs = list(graphs.items())  # type: ignore[arg-type]
+    for step, steps in ((0, 70), (70, streams.CHUNK)):
+        assert torch.equal(plain.advance(step, steps), captured.advance(step, steps))
+    # 70 = 2·32 + 6; then the chunk has 186 = 5·32 + 26 left, and the next gives 70 again
+    assert graphs[32].count == 2 + 5 + 2 and graphs[1].count == 6 + 26 + 6
+    for name, p in plain.parameters.items():
+        assert torch.equal(p, captured.parameters[name])
 
 
 # --- arithmetic -----------------------------------------------------------------------------------
@@ -204,6 +240,16 @@ def test_packed_runs_equal_single_ones(
             torch.testing.assert_close(packed.parameters[name], p, rtol=1e-9, atol=1e-12)
         for name, column in single.history.items():
             np.testing.assert_allclose(packed.history[name], column, rtol=1e-10)
+
+
+@pytest.mark.parametrize("arch", [MLP, CNN, STOPPED, *ABLATIONS])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_on_a_cpu_packing_changes_no_bit(
+    images: np.ndarray, arch: dict[str, Any], precision: str
+) -> None:
+    settings = {"arch": arch, "precision": precision}
+    for run, packed in zip(MIXED, train(images, MIXED, **settings), strict=True):
+        assert_equal(packed, train(images, [run], **settings)[0])
 
 
 def test_training_learns(images: np.ndarray) -> None:
@@ -327,11 +373,12 @@ def test_without_early_stopping_nothing_is_validated(images: np.ndarray) -> None
 
 def diverge(monkeypatch: pytest.MonkeyPatch, factor: list[float], at: int) -> None:
     """Multiply the runs' rates, and with them their gradients, by `factor` in iteration `at`."""
-    iteration = count(1)
+    calls = count(len(factor))
 
     def rate(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
-        r = RATE(mean, log_variance)
-        return r * torch.tensor(factor)[:, None] if next(iteration) == at else r
+        assert len(mean) == 1  # the runs take turns
+        iteration, run = divmod(next(calls), len(factor))
+        return RATE(mean, log_variance) * (factor[run] if iteration == at else 1.0)
 
     monkeypatch.setattr(models, "rate", rate)
 
@@ -460,6 +507,43 @@ def test_state_of_a_finished_training_is_its_result(
         assert_equal(a, b)
 
 
+def test_no_clock_decides_what_comes_out(
+    images: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps are taken in stretches of a few seconds, saved and stopped between any two."""
+    runs = [Run(0.1, 0), Run(float("nan"), 0), Run(1.0, 1)]
+    settings = {"arch": STOPPED, "precision": "float32", "iterations": 50}
+    expected = train(images, runs, **settings), train(images, runs[1:2], **settings)
+    monkeypatch.setattr(training, "STRETCH", 0.0)  # one step each
+    state, asked = tmp_path / "state.safetensors", count(1)
+    for step in (7, 20, 33):
+        with pytest.raises(RdpipeError, match=f"^stopped after {step} of 50 .* saved: call again"):
+            train(images, runs, state=state, stop=lambda: next(asked) in (7, 20, 33), **settings)
+    # asked once more after the last step: it is done, so there is nothing to stop
+    resumed = train(images, runs, state=state, stop=lambda: next(asked) >= 50, **settings)
+    assert next(asked) == 51
+    for a, b in zip(
+        (*resumed, *train(images, runs[1:2], **settings)), [*expected[0], *expected[1]], strict=True
+    ):
+        assert_equal(a, b)
+
+
+def test_a_state_that_cannot_be_written_costs_no_training(
+    images: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = {"state": tmp_path / "gone" / "state.safetensors", "save_every": 0.0}
+    (trained,) = train(images, [Run(1.0, 0)], **nowhere)
+    assert_equal(trained, train(images, [Run(1.0, 0)])[0])
+    assert caplog.text.count("state.safetensors cannot be written") == 6
+    with pytest.raises((OSError, SafetensorError)):  # what is told to stop would lose its work
+        train(images, [Run(1.0, 0)], **nowhere, stop=lambda: True)
+
+
+def test_stopped_without_a_state_is_lost(images: np.ndarray) -> None:
+    with pytest.raises(RdpipeError, match=r"^stopped after 20 of 100 iterations, which are lost"):
+        train(images, [Run(1.0, 0)], stop=lambda: True)
+
+
 @pytest.mark.parametrize("change", ["runs", "settings", "images", "truncated", "garbage"])
 def test_state_that_does_not_fit_is_ignored(
     images: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture, change: str
@@ -480,6 +564,62 @@ def test_state_that_does_not_fit_is_ignored(
         (trained,) = train(images, runs, state=state)
     assert "training starts anew" in caplog.text
     assert_equal(trained, train(images, runs)[0])
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def test_out_of_memory_is_told(images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise torch.OutOfMemoryError("tried to allocate 2 GiB")
+
+    monkeypatch.setattr(Engine, "advance", fail)
+    with pytest.raises(OutOfMemoryError, match=r"^training 2 at once .* GPU .*tried to allocate 2"):
+        train(images, [Run(1.0, 0), Run(1.0, 1)])
+
+
+def test_capacity_counts_what_a_run_takes(
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert training.capacity(images, **SETTINGS) == sys.maxsize  # a CPU's memory is asked for
+    # weights, biases and what layers hand on, by hand
+    sizes = [48, 16, 16, 6, 16, 16, 48]
+    mlp = {"precision": "float32", "batch_size": 16, "arch": MLP}
+    parameters = sum(a * b for a, b in zip([48, 16, 16, 3, 16, 16], sizes[1:], strict=True))
+    parameters += sum(sizes[1:])
+    each = 4 * (5 * parameters + 4 * 16 * sum(sizes[1:]))
+    monkeypatch.setattr(training.devices, "choose", lambda: torch.device("cuda"))
+    for free, runs in ((0, 1), (10.5 * each, 10)):
+        monkeypatch.setattr(
+            torch.cuda, "mem_get_info", lambda _, free=free: ((free + images.nbytes) / 0.8, 0)
+        )
+        assert training.capacity(images, **mlp) == runs
+
+
+# --- precision ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arch", [MLP | {"width": 64}, CNN], ids=["mlp", "cnn"])
+def test_only_products_are_rounded(images: np.ndarray, arch: dict[str, Any]) -> None:
+    (exact,), (rounded,) = (
+        train(images, [Run(1.0, 0)], arch=arch, precision=precision)
+        for precision in ("float32", "bfloat16")
+    )
+    assert all(p.dtype == torch.float32 for p in rounded.parameters.values())
+    np.testing.assert_allclose(rounded.history["objective"], exact.history["objective"], rtol=2e-3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "float64"])
+def test_products_are_rounded_for_as_long_as_asked(precision: str) -> None:
+    factors = torch.full((64, 64), 1 + 2**-9)  # one bit more than bfloat16 has
+    exact = factors @ factors
+    with products(precision):
+        inside = factors @ factors
+    assert torch.equal(factors @ factors, exact)
+    if precision != "bfloat16":
+        assert torch.equal(inside, exact)
+    else:  # where the CPU can
+        torch.testing.assert_close(inside, exact, rtol=2**-7, atol=0)
 
 
 # --- files ----------------------------------------------------------------------------------------

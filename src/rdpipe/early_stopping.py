@@ -5,7 +5,7 @@ the states it is looked at in, the one with the lowest objective on the held-out
 result. Letters in shapes: R runs, B batch, P pixels times channels, D latent dimensions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rdpipe import objectives, streams
+from rdpipe.engine import Group
 from rdpipe.objectives import Objective
 
 
@@ -68,18 +69,17 @@ def new_best(held_out: HeldOut, parameters: Mapping[str, Tensor]) -> Best:
 
 
 @torch.no_grad()
-def look(
-    best: Best, objective: Objective, parameters: Mapping[str, Tensor], iteration: int
-) -> None:
+def look(best: Best, groups: Sequence[Group], iteration: int) -> None:
     """Keep the runs' parameters after an iteration where they are the best so far."""
-    values = validate(objective, parameters, best.held_out).cpu()
+    values = torch.cat([validate(g.objective, g.parameters, best.held_out) for g in groups]).cpu()
     better = values < best.objective  # (R,), false for NaN
     best.objective = torch.where(better, values, best.objective)
     best.iteration = torch.where(better, iteration, best.iteration)
     best.history = torch.cat((best.history, values[None]))
-    better = better.to(objective.beta.device)
-    for name, p in parameters.items():
-        best.parameters[name][better] = p[better]
+    for name, kept in best.parameters.items():
+        now = torch.cat([group.parameters[name] for group in groups])
+        where = better.to(now.device)
+        kept[where] = now[where]
 
 
 @torch.no_grad()

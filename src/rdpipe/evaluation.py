@@ -25,6 +25,7 @@ from rdpipe import devices, estimators, likelihood, memorization, models, stream
 from rdpipe.files import read_json, read_npz, read_parquet, write_npz, write_parquet
 from rdpipe.images import bernoulli_entropy
 from rdpipe.likelihood import BLOCK
+from rdpipe.precision import products
 from rdpipe.progress import Progress
 
 METRICS = (
@@ -308,6 +309,7 @@ def reconstruct(
 
 
 @torch.inference_mode()
+@products("float32")
 def write_evaluation(
     folder: Path, split: Split, *, run: Path, model: Path, **settings: Any
 ) -> None:

@@ -207,8 +207,8 @@ class _BernoulliLoss(torch.autograd.Function):
         """Mean over B, sum over P: (R, B, P) and (R or 1, B, P) -> (R,)."""
         ctx.save_for_backward(torch.sigmoid(logits).sub_(x))
         # above 40 softplus(l) equals l also in float64; the default threshold of 20 is float32's
-        loss = F.softplus(logits, threshold=40).sum((1, 2))
-        return (loss - torch.einsum("rbp,rbp->r", logits, x)) / logits.shape[1]
+        loss = F.softplus(logits, threshold=40)
+        return loss.addcmul_(logits, x, value=-1).sum((1, 2)) / logits.shape[1]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:

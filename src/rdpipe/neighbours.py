@@ -6,7 +6,6 @@ and so is everything here up to the last square root.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from rdpipe import devices
 from rdpipe.files import read_npz, write_parquet
+from rdpipe.precision import products
 from rdpipe.progress import Progress
 
 TEST_BLOCK, TRAIN_BLOCK = 8192, 1024  # images compared at a time: 200 MB of work space
@@ -51,8 +51,8 @@ def nearest(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray
             b = _centred(columns, device)
             pairs = (slice(len(a)), slice(len(b)))
             scores = score[pairs].copy_(norms[first : first + len(b)])
-            for products in _products(a, b, product[pairs], whole[pairs]):
-                scores.sub_(products, alpha=2)
+            for part in _products(a, b, product[pairs], whole[pairs]):
+                scores.sub_(part, alpha=2)
             column = scores.argmin(dim=1, keepdim=True)  # the first of several, by its contract
             least = scores.gather(1, column)[:, 0]
             which = torch.where(least < best, first + column[:, 0], which)
@@ -91,20 +91,6 @@ def _products(a: Tensor, b: Tensor, product: Tensor, whole: Tensor) -> Iterator[
     """
     for first in range(0, a.shape[1], CHUNK):
         part = slice(first, first + CHUNK)
-        with _short_factors():
+        with products("bfloat16"):  # which holds -128 … 127, and so does TF32
             torch.mm(a[:, part], b[:, part].T, out=product)
         yield whole.copy_(product)
-
-
-@contextmanager
-def _short_factors() -> Iterator[None]:
-    """Let float32 products read their factors as bfloat16, which holds -128 … 127 exactly.
-
-    Sums stay float32, so they stay exact, several times faster on processors made for it.
-    """
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

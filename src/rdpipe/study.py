@@ -1,9 +1,12 @@
 """The study: a typed model of the configuration (`rdpipe.config` reads it)."""
 
 import math
+import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +25,13 @@ RULES = frozenset({"all", *STAGES})
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 Factor = Literal["angle", "hue", "scale", "x", "y"]
 Axis = Literal["beta", "seed"]
+
+
+def _expanded(path: str) -> str:
+    return str(Path(os.path.expandvars(path)).expanduser())
+
+
+Folder = Annotated[str, Field(min_length=1), AfterValidator(_expanded)]
 
 
 class _Model(BaseModel):
@@ -169,8 +179,9 @@ class Training(_Model):
     """Examples in a step."""
     learning_rate: PositiveFloat
     """Adam's learning rate."""
-    precision: Literal["float32", "float64"] = "float32"
-    """Floating-point type of parameters and arithmetic."""
+    precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
+    """Floating-point type of parameters and arithmetic; tf32 and bfloat16 are float32 but for the
+    factors of matrix products, rounded where the device is faster for it (docs/performance.md)."""
     history_every: PositiveInt = 1000
     """Iterations that are averaged into one row of the training history."""
     pack: tuple[Axis, ...] = ()
@@ -246,10 +257,12 @@ class Figure(_Model):
 class Study(_Model):
     """A whole study: catalogues of datasets, splits and architectures, and what to ask of them."""
 
-    store: Annotated[str, Field(min_length=1)] = "results/store"
-    """Folder of the store."""
-    downloads: Annotated[str, Field(min_length=1)] = "downloads"
-    """Folder of the public datasets' files: those that lie there are used, others are fetched."""
+    store: Folder = "results/store"
+    """Folder of the store, from where Snakemake is called; ~ and $VARIABLES are replaced. One with
+    an absolute path must exist; checkouts and users may share it."""
+    downloads: Folder = "downloads"
+    """Folder of the public datasets' files, likewise: those that lie there are used, others are
+    fetched."""
     datasets: dict[Name, Dataset]
     """Datasets by name."""
     splits: dict[Name, Split]

@@ -6,14 +6,14 @@ Adam on the stacked tensors is exactly one Adam a run. Letters in shapes: R runs
 examples, P pixels times channels of a flattened image, D latent dimensions.
 """
 
-import ctypes
 import hashlib
 import json
 import logging
 import os
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from rdpipe import devices, early_stopping, files, models, objectives, streams
+from rdpipe import devices, early_stopping, files, models
 from rdpipe.early_stopping import Best, HeldOut
-from rdpipe.errors import RdpipeError
+from rdpipe.engine import Engine, bytes_of_run, tuned_process
+from rdpipe.errors import OutOfMemoryError, RdpipeError
 from rdpipe.objectives import Objective
 from rdpipe.progress import Progress
 
 log = logging.getLogger("rdpipe")
 
+_SO_FAR = ("history", "values", "diverged_at")  # what a state file has of `Pack`, but the engine
+_TRAINED = ("parameters", "exp_avg", "exp_avg_sq")  # of the engine
 _BEST = ("iteration", "objective", "history")  # what a state file has of `Best`, but parameters
-_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+MEMORY = 0.8  # of what a device has free, for what can be counted
+STRETCH = 2.0  # seconds of steps on a CPU between looks at the clock and at `stop`
 
 
 @dataclass(frozen=True)
@@ -71,39 +75,36 @@ class Trained:
 
 @dataclass
 class Pack:
-    """All that changes while R runs are trained."""
+    """R runs under training, and what is known of their steps so far."""
 
-    parameters: dict[str, Tensor]
-    optimizer: torch.optim.Adam
+    engine: Engine
     history: Tensor  # float64 (intervals, 3, R): mean D, R and penalty
+    values: Tensor  # float64 (steps, 3, R): those of the steps since the last interval
     diverged_at: Tensor  # int64 (R,), 0 for a run that has not diverged
     step: int = 0
     best: Best | None = None  # with early stopping
 
 
-@contextmanager
-def tuned_process() -> Iterator[None]:
-    """Two settings of the process that make many steps of the same sizes faster on a CPU.
+def capacity(
+    images: np.ndarray, *, arch: Mapping[str, Any], batch_size: int, precision: str, **_: Any
+) -> int:
+    """How many runs can be trained together in the memory that the device has left, at least 1.
 
-    Subnormal numbers (float32: below 1e-38) are taken for zero: Adam's moments of weights whose
-    gradient has become zero for good (of a dead unit, say) shrink to them and stay there; measured,
-    its step is then fifteen times slower. And glibc keeps what is freed, for the next step asks for
-    the same sizes again: by default large tensors go back to the system, which clears their pages
-    anew in every step, measured at 5 % of a step with 4 runs, 20 % with 12.
+    Parameters
+    ----------
+    images
+        Training part, uint8 (N, H, W, C).
+    arch, batch_size, precision
+        As `train` takes them; its other settings do not matter.
     """
-    trim_threshold, mmap_max = -1, -4  # malloc.h
-    with suppress(OSError, AttributeError):  # not glibc
-        libc = ctypes.CDLL(None)
-        libc.mallopt(trim_threshold, -1)
-        libc.mallopt(mmap_max, 0)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
+    device = devices.choose()
+    if device.type == "cpu":
+        return sys.maxsize
+    each = bytes_of_run(models.build(arch, images.shape[1:]), batch_size, _dtype(precision))
+    free = torch.cuda.mem_get_info(device)[0]
+    return max(1, int((MEMORY * free - images.nbytes) / each))
 
 
-@tuned_process()
 def train(
     images: np.ndarray,
     runs: Sequence[Run],
@@ -117,6 +118,7 @@ def train(
     device: torch.device | str | None = None,
     state: Path | None = None,
     save_every: float = 180.0,
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[Trained]:
     """Train R runs with Adam on the objective D + β·penalty (paper, Equation 1 and Section 4.3).
 
@@ -132,15 +134,19 @@ def train(
     iterations, batch_size, learning_rate
         Number of Adam's steps, examples in each, and Adam's learning rate.
     precision
-        "float32" or "float64".
+        "float32", "tf32", "bfloat16" or "float64": see `precision.products`. Parameters are float64
+        in the last, else float32.
     history_every
         Iterations of an interval of the history, after which early stopping looks at the runs.
     device
         Where to compute; None lets `devices.choose` decide.
     state
-        File to which the training is saved, at least `save_every` seconds apart and when it is
-        done, and from which a later call with the same arguments goes on, with the same result as
-        if it had never been interrupted. One that does not fit or cannot be read is written anew.
+        File to which the training is saved, about `save_every` seconds apart, when it is stopped
+        and when it is done, and from which a later call with the same arguments goes on, with the
+        same result as if it had never been interrupted. One that does not fit or cannot be read is
+        written anew.
+    stop
+        Asked every few seconds; when it says True, the training is saved and given up.
 
     Returns
     -------
@@ -151,7 +157,9 @@ def train(
     ------
     RdpipeError
         If there are fewer examples to train on than a batch takes, or the images are too small for
-        the network.
+        the network; or if the training was stopped.
+    OutOfMemoryError
+        If so many runs do not fit the GPU's memory.
     """
     images = np.ascontiguousarray(images)
     settings = {
@@ -159,39 +167,92 @@ def train(
         "iterations": iterations, "batch_size": batch_size, "learning_rate": learning_rate,
         "precision": precision,
     }  # fmt: skip
-    device, dtype = torch.device(device or devices.choose()), _DTYPES[precision]
-    network = models.build(arch, images.shape[1:])
-    seeds = [run.seed for run in runs]
-    pack = new_pack(models.initial_parameters(network, seeds), learning_rate, dtype, device)
-    pixels, held_out = _examples(images, arch, batch_size, device)
-    if held_out:
-        pack.best = early_stopping.new_best(held_out, pack.parameters)
-    beta = torch.tensor([run.beta for run in runs], dtype=dtype, device=device)
-    objective = Objective(network, arch["penalty"], beta, len(pixels))
-    if state:
-        # the workflow's path says as much, but a state must fit wherever it comes from
-        rest = {
-            "runs": [asdict(run) for run in runs], "history_every": history_every,
-            "images": hashlib.sha256(images.data).hexdigest(),
-        }  # fmt: skip
-        key = json.dumps(settings | rest, sort_keys=True)
-        _resume(pack, state, key)
-    feed = batches(pixels, seeds, batch_size, network.latent, dtype, pack.step)
-    progress = Progress(iterations, "training", done=pack.step)
-    saved = time.monotonic()
-    while pack.step < iterations and not pack.diverged_at.all():
-        steps = min(history_every, iterations - pack.step)
-        _note(pack, advance(pack, feed, objective, steps))
-        if pack.best:
-            early_stopping.look(pack.best, objective, pack.parameters, pack.step)
-        progress.update(steps)
-        # a request to stop (a signal) would be answered here: save, then leave
-        if state and time.monotonic() - saved >= save_every:
-            _save(pack, state, key)
-            saved = time.monotonic()
-    if state:
-        _save(pack, state, key)
+    place = torch.device(device or devices.choose())
+    with tuned_process(precision), _telling_of_memory(len(runs)):
+        pack = _new_pack(images, runs, arch, batch_size, learning_rate, precision, place)
+        if state:
+            # the workflow's path says as much, but a state must fit wherever it comes from
+            rest = {
+                "runs": [asdict(run) for run in runs], "history_every": history_every,
+                "images": hashlib.sha256(images.data).hexdigest(),
+            }  # fmt: skip
+            key = json.dumps(settings | rest, sort_keys=True)
+            _resume(pack, state, key)
+        progress = Progress(iterations, "training", done=pack.step)
+        saved = time.monotonic()
+        while not _ended(pack, iterations):
+            before = pack.step
+            left = min(history_every - len(pack.values), iterations - before)
+            _note(pack, pack.engine.advance(before, left, STRETCH))
+            if len(pack.values) == history_every or pack.step == iterations:
+                _end_interval(pack)
+            progress.update(pack.step - before)
+            stopped = stop() and not _ended(pack, iterations)
+            if stopped:
+                if state:
+                    _save(pack, state, key)
+                raise _Stopped(pack.step, iterations, state)
+            if state and time.monotonic() - saved >= save_every:
+                _save_if_possible(pack, state, key)
+                saved = time.monotonic()
+        if state:
+            _save_if_possible(pack, state, key)
     return [_trained(pack, i, run, settings, history_every) for i, run in enumerate(runs)]
+
+
+@contextmanager
+def _telling_of_memory(runs: int) -> Iterator[None]:
+    """Say in our own words that a GPU's memory is too small."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemoryError(
+            f"training {runs} at once takes more memory than the GPU has free ({error}); "
+            "free it, or take a smaller network or batch."
+        ) from None
+
+
+def _ended(pack: Pack, iterations: int) -> bool:
+    """Whether nothing is left to do.
+
+    Where all runs have diverged, that is at the end of an interval, which no clock decides.
+    """
+    return pack.step == iterations or (not len(pack.values) and bool(pack.diverged_at.all()))
+
+
+class _Stopped(RdpipeError):
+    """A training was stopped as it was asked to."""
+
+    def __init__(self, step: int, iterations: int, state: Path | None) -> None:
+        kept = "saved: call again to go on from there" if state else "lost"
+        super().__init__(f"stopped after {step:,} of {iterations:,} iterations, which are {kept}.")
+
+
+def _dtype(precision: str) -> torch.dtype:
+    """Type of parameters: the precisions but one differ in products only."""
+    return torch.float64 if precision == "float64" else torch.float32
+
+
+def _new_pack(
+    images: np.ndarray,
+    runs: Sequence[Run],
+    arch: Mapping[str, Any],
+    batch_size: int,
+    learning_rate: float,
+    precision: str,
+    device: torch.device,
+) -> Pack:
+    """A pack before its first step."""
+    network = models.build(arch, images.shape[1:])
+    pixels, held_out = _examples(images, arch, batch_size, device)
+    beta = torch.tensor([run.beta for run in runs], dtype=_dtype(precision), device=device)
+    objective = Objective(network, arch["penalty"], beta, len(pixels))
+    engine = Engine(objective, pixels, [run.seed for run in runs], batch_size, learning_rate)
+    nothing = torch.empty(0, 3, len(runs), dtype=torch.float64)
+    pack = Pack(engine, nothing, nothing, torch.zeros(len(runs), dtype=torch.int64))
+    if held_out:
+        pack.best = early_stopping.new_best(held_out, engine.parameters)
+    return pack
 
 
 def _examples(
@@ -211,78 +272,22 @@ def _examples(
     return pixels, held_out
 
 
-def new_pack(
-    initial: Mapping[str, Tensor], learning_rate: float, dtype: torch.dtype, device: torch.device
-) -> Pack:
-    """A pack before its first step, from the initial parameters of R runs."""
-    parameters = {name: p.to(device, dtype).requires_grad_() for name, p in initial.items()}
-    optimizer = torch.optim.Adam(parameters.values(), lr=learning_rate, fused=True)
-    n_runs = len(parameters["mean.bias"])
-    history = torch.empty(0, 3, n_runs, dtype=torch.float64)
-    return Pack(parameters, optimizer, history, torch.zeros(n_runs, dtype=torch.int64))
-
-
-def batches(
-    pixels: Tensor,
-    seeds: Sequence[int],
-    batch_size: int,
-    latent: int,
-    dtype: torch.dtype,
-    step: int = 0,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Intensities (R, B, P) and noise (R, B, D) of every step from `step` on.
-
-    Runs of one seed share both; where all do, the leading axis has length 1.
-    """
-    distinct = list(dict.fromkeys(seeds))  # S
-    which = torch.tensor([distinct.index(seed) for seed in seeds], device=pixels.device)  # (R,)
-    chunk, first = divmod(step, streams.CHUNK)
-    while True:
-        drawn = [
-            (
-                streams.rows(seed, chunk, len(pixels), batch_size),
-                streams.noise(seed, chunk, batch_size, latent),
-            )
-            for seed in distinct
-        ]
-        rows, noise = (
-            torch.from_numpy(np.stack(parts, axis=1)).to(pixels.device)
-            for parts in zip(*drawn, strict=True)
-        )  # (CHUNK, S, B), (CHUNK, S, B, D)
-        for i in range(first, streams.CHUNK):
-            x = pixels[rows[i]].to(dtype).div_(255)  # (S, B, P)
-            epsilon = noise[i].to(dtype)
-            yield (x, epsilon) if len(distinct) == 1 else (x[which], epsilon[which])
-        chunk, first = chunk + 1, 0
-
-
-def advance(
-    pack: Pack, feed: Iterator[tuple[Tensor, Tensor]], objective: Objective, steps: int
-) -> Tensor:
-    """Take `steps` steps without waiting for the device.
-
-    Returns D, R and the penalty of each, (steps, 3, R).
-    """
-    beta = objective.beta
-    values = torch.empty(steps, 3, len(beta), dtype=beta.dtype, device=beta.device)
-    for i in range(steps):
-        x, noise = next(feed)
-        distortion, rate, penalty = objectives.terms(objective, pack.parameters, x, noise)
-        pack.optimizer.zero_grad()
-        (distortion + beta * penalty).sum().backward()
-        pack.optimizer.step()
-        torch.stack((distortion.detach(), rate.detach(), penalty.detach()), out=values[i])
-    return values
-
-
 def _note(pack: Pack, values: Tensor) -> None:
-    """Enter an interval's values (steps, 3, R) into the pack's history."""
+    """Enter the values of steps taken (steps, 3, R)."""
     values = values.double().cpu()
-    pack.history = torch.cat((pack.history, values.mean(0, keepdim=True)))
+    pack.values = torch.cat((pack.values, values))
     bad = ~values.isfinite().all(1)  # (steps, R)
     first = torch.where(bad.any(0), pack.step + 1 + bad.int().argmax(0), 0)
     pack.diverged_at = torch.where(pack.diverged_at > 0, pack.diverged_at, first)
     pack.step += len(values)
+
+
+def _end_interval(pack: Pack) -> None:
+    """Turn the values of an interval into a row of the history; look whether runs are better."""
+    pack.history = torch.cat((pack.history, pack.values.mean(0, keepdim=True)))
+    pack.values = pack.values[:0]
+    if pack.best:
+        early_stopping.look(pack.best, pack.engine.groups, pack.step)
 
 
 def _trained(
@@ -292,7 +297,7 @@ def _trained(
     iterations = settings["iterations"]
     iteration = np.arange(1, len(pack.history) + 1, dtype=np.int64) * history_every
     iteration = iteration.clip(max=iterations)
-    last = _of_run(i, pack.parameters)
+    last = _of_run(i, pack.engine.parameters)
     kept = _of_run(i, pack.best.parameters) if pack.best else last
     # no later step sees the last update of all; and nothing is kept where no look was finite
     finite = all(p.isfinite().all() for p in (*last.values(), *kept.values()))
@@ -322,20 +327,26 @@ def _of_run(i: int, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _save(pack: Pack, path: Path, key: str) -> None:
     """Write a pack to a state file, which is always whole: the old one or the new one."""
-    tensors = {"history": pack.history, "diverged_at": pack.diverged_at}
-    moments = pack.optimizer.state_dict()["state"].values()
-    for (name, parameter), state in zip(pack.parameters.items(), moments, strict=True):
-        tensors[f"parameter/{name}"] = parameter.detach()
-        tensors |= {f"{part}/{name}": value for part, value in state.items()}
+    tensors = {part: getattr(pack, part) for part in _SO_FAR}
+    for part in _TRAINED:
+        tensors |= {f"{part}/{name}": p for name, p in getattr(pack.engine, part).items()}
     if pack.best:
         tensors |= {f"best/{name}": p for name, p in pack.best.parameters.items()}
         tensors |= {f"best_{part}": getattr(pack.best, part) for part in _BEST}
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     try:
         save_file(tensors, temporary, metadata={"key": key, "step": str(pack.step)})
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _save_if_possible(pack: Pack, path: Path, key: str) -> None:
+    """A full disk costs the state, not the training."""
+    try:
+        _save(pack, path, key)
+    except (OSError, SafetensorError) as error:
+        log.warning("%s cannot be written (%s): training goes on without", path, error)
 
 
 def _resume(pack: Pack, path: Path, key: str) -> None:
@@ -352,13 +363,11 @@ def _resume(pack: Pack, path: Path, key: str) -> None:
     if metadata.get("key") != key:
         log.warning("%s is the state of another training: training starts anew", path)
         return
-    moments: dict[int, dict[str, Tensor]] = {}
-    for i, (name, parameter) in enumerate(pack.parameters.items()):
-        parameter.data.copy_(tensors[f"parameter/{name}"])
-        parts = ("step", "exp_avg", "exp_avg_sq")
-        moments[i] = {part: tensors[f"{part}/{name}"] for part in parts}
-    pack.optimizer.load_state_dict(pack.optimizer.state_dict() | {"state": moments})
-    pack.history, pack.diverged_at = tensors["history"], tensors["diverged_at"]
+    for part in _TRAINED:
+        for name, p in getattr(pack.engine, part).items():
+            p.copy_(tensors[f"{part}/{name}"])
+    for part in _SO_FAR:
+        setattr(pack, part, tensors[part])
     pack.step = int(metadata["step"])
     if pack.best:
         for name, p in pack.best.parameters.items():

@@ -65,9 +65,9 @@ def test_a_line_in_a_figure_module(checkout):
 
 
 def test_a_line_in_the_training_engine_and_back_again(checkout):
-    checkout.edit("src/rdpipe/training.py", "torch.optim.Adam(", "torch.optim.AdamW(")
+    checkout.edit("src/rdpipe/engine.py", "beta2=0.999", "beta2=0.99")
     assert checkout.snakemake().computed == TRAINING | DOWNSTREAM
-    checkout.edit("src/rdpipe/training.py", "torch.optim.AdamW(", "torch.optim.Adam(")
+    checkout.edit("src/rdpipe/engine.py", "beta2=0.99", "beta2=0.999")
     assert checkout.snakemake().nothing
 
 

@@ -1,0 +1,301 @@
+"""Who takes part in `train_throughput`: ways to train the paper's networks, and a machine's bounds.
+
+Each is a function of a `Task` that returns a function which takes a number of steps. All train on
+the same random images with batches of 128 and Adam at PyTorch's defaults.
+"""
+
+import logging
+import math
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, grad, stack_module_state, vmap
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+from rdpipe import models
+from rdpipe.engine import Engine, tuned_process
+from rdpipe.models import Layer, Network
+from rdpipe.objectives import Objective
+from rdpipe.precision import products
+
+SHAPE, BATCH, LEARNING_RATE = (32, 32, 3), 128, 1e-3
+EXAMPLES = 8192
+BETAS = 12  # of each seed in a pack: 12 runs are an RD curve, 60 are five
+PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}  # of the square matrices whose product is the peak
+SMALLEST_SUM = {"cpu": 0, "cuda": 2**26}  # numbers; below that, launching it takes the time
+
+Advance = Callable[[int], Any]
+"""Takes a number of steps; on a GPU it need not wait for them."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one contender is to do."""
+
+    method: str
+    arch: str
+    runs: int
+    precision: str
+    device: torch.device
+
+    @property
+    def network(self) -> Network:
+        """That of the architecture."""
+        return build(self.arch)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of parameters and images."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+
+def build(arch: str) -> Network:
+    """The paper's networks: mlp-1 has one layer, cnn-3 has three."""
+    kind, layers = arch.split("-")
+    sizes = {"width": 512, "channels": 64, "dense": 0, "latent": 10}
+    return models.build({"kind": kind, "layers": int(layers), **sizes}, SHAPE)
+
+
+def parameters_of(layer: Layer) -> int:
+    """How many parameters a layer of one run has."""
+    return math.prod(layer.weight) + math.prod(layer.bias)
+
+
+def random_images() -> np.ndarray:
+    """Noise, uint8 (N, H, W, C)."""
+    return np.random.default_rng(0).integers(0, 256, (EXAMPLES, *SHAPE), dtype=np.uint8)
+
+
+def intensities() -> Tensor:
+    """The same as PyTorch's modules take it, float32 (N, C, H, W) in [0, 1]."""
+    return torch.from_numpy(random_images()).permute(0, 3, 1, 2).contiguous() / 255
+
+
+def module(layer: Layer) -> nn.Module:
+    """A layer as one would write it for a single run, with images in PyTorch's order."""
+    if not layer.dense:
+        kind = nn.ConvTranspose2d if layer.grows else nn.Conv2d
+        sizes = (models.KERNEL, models.STRIDE, models.PADDING)
+        return kind(layer.inputs[-1], layer.outputs[-1], *sizes)
+    *sides, channels = layer.outputs
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(math.prod(layer.inputs), math.prod(layer.outputs)),
+        nn.Unflatten(1, (channels, *sides)),
+    )
+
+
+class PlainVAE(nn.Module):
+    """The model as one would write it for a single run."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        heads = replace(network.mean, outputs=(2 * network.latent,))
+
+        def hidden(layers: Sequence[Layer]) -> list[nn.Module]:
+            return [m for layer in layers for m in (module(layer), nn.ReLU())]
+
+        self.encoder = nn.Sequential(*hidden(network.encoder), module(heads))
+        self.decoder = nn.Sequential(*hidden(network.decoder), module(network.output))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, mean and log-variance."""
+        mean, log_variance = self.encoder(x).chunk(2, dim=1)
+        z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+        return self.decoder(z), mean, log_variance
+
+
+def loss(model: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor, beta: float | Tensor) -> Tensor:
+    """D + βR of a batch."""
+    logits, mean, log_variance = model(x)
+    distortion = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / BATCH
+    rate = -0.5 * torch.sum(1 + log_variance - mean**2 - log_variance.exp()) / BATCH
+    return distortion + beta * rate
+
+
+def endless_batches(device: torch.device) -> Iterator[Tensor]:
+    """Batches of PyTorch's own loader, epoch after epoch."""
+    dataset = TensorDataset(intensities())
+    loader = DataLoader(dataset, batch_size=BATCH, shuffle=True, drop_last=True)
+    while True:
+        yield from (x.to(device) for (x,) in loader)
+
+
+def plain(task: Task) -> Advance:
+    """The loop that a competent researcher would write for one run: PyTorch's modules and defaults.
+
+    Whether images are flattened for MLPs beforehand or, as here, by the first layer makes no
+    difference. What once seemed to be one was the memory allocator's: glibc gives large blocks back
+    to the system until one as large has been freed, so a loop may, by what its process did before,
+    fault in 2,300 pages anew in every step (measured: 14 % more time on one core). Here freed
+    memory is kept for all contenders alike, which is the better of the two for this loop.
+    """
+    model = PlainVAE(task.network).to(task.device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    batches = endless_batches(task.device)
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss(model, next(batches), 1.0).backward()
+            optimizer.step()
+
+    return advance
+
+
+def vmapped(task: Task) -> Advance:
+    """The same model for R values of β by `torch.func.vmap`, with Adam on stacked parameters."""
+    parameters, _ = stack_module_state([PlainVAE(task.network) for _ in range(task.runs)])
+    parameters = {name: p.detach().to(task.device) for name, p in parameters.items()}
+    optimizer = torch.optim.Adam(parameters.values(), lr=LEARNING_RATE)
+    skeleton = PlainVAE(task.network).to("meta")
+    beta = torch.linspace(0.1, 1, task.runs, device=task.device)
+    batches = endless_batches(task.device)
+
+    def loss_of_run(parameters: dict[str, Tensor], beta: Tensor, x: Tensor) -> Tensor:
+        return loss(lambda x: functional_call(skeleton, parameters, (x,)), x, beta)
+
+    gradients = vmap(grad(loss_of_run), in_dims=(0, 0, None), randomness="different")
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            for name, gradient in gradients(parameters, beta, next(batches)).items():
+                parameters[name].grad = gradient
+            optimizer.step()
+
+    return advance
+
+
+def pythae(task: Task) -> Advance:
+    """One run by pythae 0.1.2's own trainer, with the modules of `plain`."""
+    from pythae.data.datasets import BaseDataset, collate_dataset_output
+    from pythae.models import BetaVAE, BetaVAEConfig
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+
+    logging.disable()
+    model = PlainVAE(task.network)
+
+    class Encoder(BaseEncoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = model.encoder
+
+        def forward(self, x: Tensor) -> Any:
+            mean, log_variance = self.layers(x).chunk(2, dim=1)
+            return ModelOutput(embedding=mean, log_covariance=log_variance)
+
+    class Decoder(BaseDecoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = model.decoder
+
+        def forward(self, z: Tensor) -> Any:
+            return ModelOutput(reconstruction=torch.sigmoid(self.layers(z)))
+
+    height, width, channels = SHAPE
+    config = BetaVAEConfig(
+        input_dim=(channels, height, width), latent_dim=task.network.latent,
+        reconstruction_loss="bce", beta=1.0,
+    )  # fmt: skip
+    dataset = BaseDataset(intensities(), torch.zeros(EXAMPLES))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = BaseTrainerConfig(
+            output_dir=folder, per_device_train_batch_size=BATCH, learning_rate=LEARNING_RATE,
+            no_cuda=task.device.type == "cpu",
+        )  # fmt: skip
+        trainer = BaseTrainer(
+            BetaVAE(config, Encoder(), Decoder()), dataset, training_config=settings
+        )
+        trainer.prepare_training()
+    trainer.callback_handler.callbacks.clear()  # progress bars, which would be mixed into the table
+
+    def advance(steps: int) -> None:
+        """An epoch of so many steps."""
+        sampler = RandomSampler(dataset, num_samples=steps * BATCH)
+        trainer.train_loader = DataLoader(
+            dataset, BATCH, sampler=sampler, collate_fn=collate_dataset_output
+        )
+        trainer.train_step(epoch=1)
+
+    return advance
+
+
+def rdpipe(task: Task) -> Advance:
+    """R runs by the engine of this project."""
+    seeds = [run // BETAS for run in range(task.runs)]
+    beta = torch.linspace(0.1, 1, task.runs, dtype=task.dtype, device=task.device)
+    pixels = torch.from_numpy(random_images()).flatten(1).to(task.device)
+    objective = Objective(task.network, "rate", beta, EXAMPLES)
+    engine = Engine(objective, pixels, seeds, BATCH, LEARNING_RATE)
+    taken = 0
+
+    def advance(steps: int) -> None:
+        nonlocal taken
+        with tuned_process(task.precision):
+            engine.advance(taken, steps)
+        taken += steps
+
+    return advance
+
+
+def matrix_products(task: Task) -> Advance:
+    """Square products, whose speed is a machine's peak at a precision."""
+    n = PRODUCT_SIZE[task.device.type]
+    dtype = torch.bfloat16 if task.precision == "bfloat16" else task.dtype
+    a, b = torch.rand(2, n, n, device=task.device).to(dtype)
+    out = torch.empty_like(a)
+
+    def advance(steps: int) -> None:
+        with products(task.precision):
+            for _ in range(steps):
+                torch.mm(a, b, out=out)
+
+    return advance
+
+
+def numbers_added(task: Task) -> int:
+    """How many numbers each of the tensors in `sums` has.
+
+    Both together are as large as parameters, gradients and both moments of all runs: what fits a
+    cache here does so there.
+    """
+    sizes = (
+        math.prod(part) for layer in task.network.layers() for part in (layer.weight, layer.bias)
+    )
+    return max(2 * task.runs * sum(sizes), SMALLEST_SUM[task.device.type])
+
+
+def sums(task: Task) -> Advance:
+    """Additions in place, a += b, whose speed is a machine's memory bandwidth.
+
+    Like Adam they read and write what they change. A copy does not: on a CPU it first reads what it
+    is going to overwrite, and would make the bandwidth a third too low.
+    """
+    a, b = torch.zeros(2, numbers_added(task), device=task.device)
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            a.add_(b)
+
+    return advance
+
+
+METHODS: dict[str, Callable[[Task], Advance]] = {
+    "products": matrix_products,
+    "sums": sums,
+    "plain loop": plain,
+    "pythae": pythae,
+    "vmap": vmapped,
+    "rdpipe": rdpipe,
+}

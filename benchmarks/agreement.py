@@ -1,0 +1,149 @@
+"""What the precision of products does to R and D: the same trainings in each, beside seed noise.
+
+    python benchmarks/agreement.py [--width 512] [--iterations 2000] [--json FILE]
+
+Needs torch, numpy and safetensors. Every run is trained in float64 on the CPU, and then in each
+other precision, on the CPU and on a GPU if there is one. Trajectories part within tens of steps,
+whatever it is that sets them apart; a precision is good enough if what remains of it at the end is
+less than another seed would make, and has no direction. R and D are measured in float64, on images
+not trained on, all with the same noise.
+"""
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from train_throughput import machine, write
+
+from rdpipe import models, objectives, training
+from rdpipe.objectives import Objective
+
+SIDE, BATCH, LATENT = 32, 128, 10
+PRECISIONS = {"cpu": ["float64", "float32", "bfloat16"], "cuda": ["float64", "float32", "tf32"]}
+REFERENCE = ("cpu", "float64")
+
+
+def squares(n: int, seed: int) -> np.ndarray:
+    """Images of one coloured square each, anywhere on black: uint8 (N, 32, 32, 3)."""
+    random = np.random.default_rng(seed)
+    size = random.uniform(6, 14, (n, 1, 1))
+    first = random.uniform(0, SIDE - size, (n, 2, 1))  # its upper left corner
+    pixel = np.arange(SIDE)
+    share = np.minimum(pixel + 1, first + size) - np.maximum(pixel, first)  # (N, 2, 32)
+    down, across = np.moveaxis(share.clip(0, 1), 1, 0)
+    covered = down[:, :, None, None] * across[:, None, :, None]  # (N, 32, 32, 1)
+    return np.rint(255 * covered * random.random((n, 1, 1, 3))).astype(np.uint8)
+
+
+def architecture(name: str, width: int) -> dict[str, Any]:
+    """mlp-1 has one layer of `width` units, cnn-3 three convolutions to an eighth as many maps."""
+    kind, layers = name.split("-")
+    sizes = {"width": width, "channels": width // 8, "dense": 0, "latent": LATENT}
+    rest = {"penalty": "rate", "early_stopping": None}
+    return {"kind": kind, "layers": int(layers), **sizes, **rest}
+
+
+def train(
+    images: np.ndarray, arch: Mapping[str, Any], runs: Sequence[tuple[float, int]],
+    iterations: int, device: str, precision: str,
+) -> list[dict[str, Tensor]]:  # fmt: skip
+    """Parameters of each run of a (β, seed) after so many iterations."""
+    trained = training.train(
+        images, [training.Run(*run) for run in runs], arch=arch, iterations=iterations,
+        batch_size=BATCH, learning_rate=1e-3, precision=precision, history_every=iterations,
+        device=device,
+    )  # fmt: skip
+    return [run.parameters for run in trained]
+
+
+@torch.no_grad()
+def measure(
+    images: np.ndarray, arch: Mapping[str, Any], parameters: Mapping[str, Tensor]
+) -> tuple[float, float]:
+    """D and R of one run in nats, in float64."""
+    x = torch.from_numpy(images).flatten(1).double() / 255
+    noise = torch.randn(len(x), LATENT, generator=torch.Generator().manual_seed(0))
+    network = models.build(arch, images.shape[1:])
+    objective = Objective(network, "rate", torch.ones(1, dtype=torch.float64), len(x))
+    of_one = {name: p[None].double() for name, p in parameters.items()}
+    distortion, rate, _ = objectives.terms(objective, of_one, x[None], noise[None].double())
+    return float(distortion), float(rate)
+
+
+def compare(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One row a device, precision and β of an architecture."""
+    arch = architecture(name, options.width)
+    runs = [(beta, seed) for beta in options.betas for seed in range(options.seeds)]
+    images, fresh = squares(8192, 0), squares(1024, 1)
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    measured, seconds = {}, {}
+    for way in [(device, p) for device in devices for p in PRECISIONS[device]]:
+        start = time.perf_counter()
+        parameters = train(images, arch, runs, options.iterations, *way)
+        seconds[way] = time.perf_counter() - start
+        values = np.array([measure(fresh, arch, p) for p in parameters])
+        measured[way] = values.reshape(len(options.betas), options.seeds, 2)
+    return [
+        {"arch": name, "device": way[0], "precision": way[1], "beta": beta}
+        | {
+            key: value
+            for i, part in enumerate("DR")
+            for key, value in summary(part, values[b, :, i], measured[REFERENCE][b, :, i]).items()
+        }
+        | {"seconds_of_all_betas": seconds[way]}
+        for way, values in measured.items()
+        for b, beta in enumerate(options.betas)
+    ]
+
+
+def summary(part: str, values: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
+    """Mean of D or R over seeds, and its difference from the reference, seed by seed (S,)."""
+    difference = values - reference
+    return {
+        part: float(values.mean()),
+        f"{part}_deviation_over_seeds": float(reference.std(ddof=1)),
+        f"{part}_mean_difference": float(difference.mean()),
+        f"{part}_rms_difference": float(np.sqrt(np.mean(difference**2))),
+        f"{part}_of_each_seed": values.tolist(),
+    }
+
+
+def main() -> None:
+    """Train, print a table and, if asked, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--archs", nargs="+", default=["mlp-1", "mlp-3", "cnn-1"])
+    parser.add_argument("--betas", type=float, nargs="+", default=[0.1, 1.0])
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--iterations", type=int, default=200)
+    parser.add_argument("--width", type=int, default=256, help="of layers; the paper has 512")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", type=Path, help="where to write the numbers")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    heads = [f"{part}{column}" for part in "DR" for column in ("", " sd", " diff", " rms")]
+    layout = "{:6} {:6} {:9} {:>5}" + 2 * "  {:>8} {:>7} {:>7} {:>6}"
+    print("diff and rms: from float64 on the CPU, over seeds; sd: of one seed from another")
+    print(layout.format("arch", "device", "precision", "beta", *heads), flush=True)
+    rows = []
+    for name in options.archs:
+        for row in compare(name, options):
+            rows.append(row)
+            cells = [f"{row[f'{part}{key}']:{form}}" for part in "DR" for key, form in COLUMNS]
+            given = (row[key] for key in ("arch", "device", "precision", "beta"))
+            print(layout.format(*given, *cells), flush=True)
+    if options.json:
+        write(options.json, machine(options.threads), rows)
+
+
+COLUMNS = [("", ".3f"), ("_deviation_over_seeds", ".3f"), ("_mean_difference", "+.3f"),
+           ("_rms_difference", ".3f")]  # fmt: skip
+"""What the table shows of D and of R."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+"""Training throughput: this engine, a plain PyTorch loop, pythae, torch.func.vmap, and the bound.
+
+    python benchmarks/train_throughput.py [--device cuda] [--archs mlp-1] [--json FILE]
+
+Needs torch, numpy and safetensors; pythae takes part if it is installed. Contenders take turns in
+rounds, and ratios are medians of those within a round, so that a machine shared with others treats
+all of them alike. Each has a process of its own; all have the same settings of the process.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from _contenders import (
+    BATCH,
+    METHODS,
+    PRODUCT_SIZE,
+    Advance,
+    Task,
+    numbers_added,
+    parameters_of,
+)
+
+from rdpipe.models import Layer, Network
+
+PRECISIONS = {"cpu": ["float32", "bfloat16"], "cuda": ["float32", "tf32"]}
+RUNS = {"cpu": [1, 12], "cuda": [1, 12, 60]}
+ROUNDS = {"cpu": 7, "cuda": 5}
+BOUNDS = ("products", "sums")
+# Freed memory stays with the process, whatever it did before: see `_contenders.plain`.
+ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+
+Speeds = Mapping[Task, np.ndarray]
+"""Steps a second of each contender in each round."""
+
+
+def gflop(network: Network) -> float:
+    """GFLOP of the matrix products of one model-step.
+
+    Forward, gradient of the weights, gradient of the inputs; the images need no gradient.
+    """
+
+    def multiplications(layer: Layer) -> int:
+        # a convolution multiplies its weight at every pixel of the smaller of its two images
+        small = min(layer.inputs, layer.outputs, key=lambda shape: shape[0])
+        pixels = 1 if layer.dense else math.prod(small[:2])
+        return pixels * math.prod(layer.weight)
+
+    layers = list(network.layers())
+    return 2 * BATCH * (3 * sum(map(multiplications, layers)) - multiplications(layers[0])) / 1e9
+
+
+def gigabytes(network: Network, bytes_each: int) -> float:
+    """GB that one model-step moves between memory and processor, at the least.
+
+    Of each parameter: itself, read forward, backward (but in the first layer: images need no
+    gradient) and by Adam, which writes it; its gradient, written and read; and both moments, read
+    and written. What layers hand on is left out: caches may hold it.
+    """
+    sizes = [parameters_of(layer) for layer in network.layers()]
+    return bytes_each * (10 * sum(sizes) - sizes[0]) / 1e9
+
+
+def seconds_of(advance: Advance, steps: int, device: torch.device) -> float:
+    """How long so many steps take."""
+    start = time.perf_counter()
+    advance(steps)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def steps_in(advance: Advance, seconds: float, device: torch.device) -> int:
+    """How many steps take about so long; at least 1."""
+    steps = 1
+    while (taken := seconds_of(advance, steps, device)) < seconds / 4:
+        steps *= 2
+    return max(1, round(steps * seconds / taken))
+
+
+def contend(turns: Connection, task: Task, threads: int, seconds: float) -> None:
+    """The process of one contender: prepares at the first message, else answers with its speed.
+
+    If it fails, it answers with a text and ends.
+    """
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # as the engine does: its advantage is not what is compared
+    turns.recv()
+    try:
+        advance = METHODS[task.method](task)
+        advance(3)
+        steps = steps_in(advance, seconds, task.device)
+        turns.send(None)
+        while turns.recv():
+            turns.send(steps / seconds_of(advance, steps, task.device))
+    except Exception as error:
+        turns.send(f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def take_turns(tasks: Sequence[Task], options: argparse.Namespace) -> Speeds:
+    """Start a process for each contender and let them take turns; those that fail are left out."""
+    context = multiprocessing.get_context("spawn")
+    turns: dict[Task, Connection] = {}
+    for task in tasks:
+        turns[task], end = context.Pipe()
+        arguments = (end, task, options.threads, options.seconds)
+        context.Process(target=contend, args=arguments, daemon=True).start()
+        end.close()  # so that it is known here if the process dies
+
+    def ask(task: Task) -> float | None:
+        turns[task].send(True)
+        try:
+            answer = turns[task].recv()
+        except EOFError:
+            answer = "its process was killed"
+        if isinstance(answer, str):
+            print(f"{task.arch} {task.method} {task.runs} {task.precision}: {answer}")
+            del turns[task]
+            return None
+        return answer
+
+    for task in tasks:
+        ask(task)
+    rounds = [{task: ask(task) for task in list(turns)} for _ in range(options.rounds)]
+    for turn in turns.values():
+        turn.send(False)
+    return {task: np.array([speeds[task] for speeds in rounds]) for task in turns}
+
+
+def contenders(arch: str, options: argparse.Namespace) -> list[Task]:
+    """All that take turns on an architecture."""
+    device = torch.device(options.device)
+    precisions = dict.fromkeys(["float32", *options.precision])  # others have float32 alone
+
+    def task(method: str, runs: int = 1, precision: str = "float32") -> Task:
+        return Task(method, arch, runs, precision, device)
+
+    return [
+        *(task("products", precision=precision) for precision in precisions),
+        *(task("sums", runs) for runs in dict.fromkeys([1, *options.runs])),
+        task("plain loop"),
+        *([task("pythae")] if find_spec("pythae") else []),
+        *(task("vmap", runs) for runs in options.runs if runs > 1),
+        *(task("rdpipe", runs, p) for p in options.precision for runs in options.runs),
+    ]
+
+
+def rows(speeds: Speeds) -> list[dict[str, Any]]:
+    """One row a contender; ratios are medians of quotients within a round."""
+    of = {(t.method, t.runs, t.precision): t.runs * values for t, values in speeds.items()}
+    return [row(task, of) for task in speeds if task.method not in BOUNDS]
+
+
+def row(task: Task, of: Mapping[tuple[str, int, str], np.ndarray]) -> dict[str, Any]:
+    """What is reported of one contender, from the model-steps a second of all in each round."""
+    kind, network, runs = task.device.type, task.network, task.runs
+    mine = of[task.method, runs, task.precision]
+    peak = of["products", 1, task.precision] * 2 * PRODUCT_SIZE[kind] ** 3 / 1e9  # GFLOP/s
+    each = 3 * 4 * numbers_added(task) / 1e9  # GB of a sum: two numbers read, one written
+    bandwidth = of["sums", runs, "float32"] / runs * each  # GB/s
+    moved = gigabytes(network, task.dtype.itemsize)
+    bounds = {"products": peak / gflop(network), "traffic": bandwidth / moved}
+    bound = min(bounds, key=lambda name: np.median(bounds[name]))
+
+    def ratio(other: np.ndarray | None) -> float | None:
+        return None if other is None else float(np.median(mine / other))
+
+    return {
+        "arch": task.arch, "method": task.method, "runs": runs, "precision": task.precision,
+        "device": kind, "model_steps_per_second": float(np.median(mine)),
+        "ratio_to_plain": ratio(of.get(("plain loop", 1, "float32"))),
+        "ratio_to_pythae": ratio(of.get(("pythae", 1, "float32"))),
+        "ratio_to_vmap": ratio(of.get(("vmap", runs, "float32"))),
+        "share_of_peak": ratio(bounds["products"]), "share_of_bound": ratio(bounds[bound]),
+        "bound": bound, "peak_gflop_per_second": float(np.median(peak)),
+        "gflop_of_model_step": gflop(network), "gigabytes_per_second": float(np.median(bandwidth)),
+        "gigabytes_of_model_step": moved, "model_steps_per_second_of_rounds": mine.tolist(),
+    }  # fmt: skip
+
+
+COLUMNS = {
+    "arch": ("arch", "{:6}"), "method": ("method", "{:10}"), "runs": ("R", "{:>3}"),
+    "precision": ("precision", "{:9}"), "model_steps_per_second": ("model-steps/s", "{:>13.1f}"),
+    "ratio_to_plain": ("/ plain", "{:>7.2f}"), "ratio_to_pythae": ("/ pythae", "{:>8.2f}"),
+    "ratio_to_vmap": ("/ vmap", "{:>6.2f}"), "share_of_peak": ("of peak", "{:>7.0%}"),
+    "share_of_bound": ("of bound", "{:>8.0%}"), "bound": ("bound by", "{:8}"),
+}  # fmt: skip
+"""Heading and format of what the table shows of a row."""
+
+
+def line(row: Mapping[str, Any] | None = None) -> str:
+    """A line of the table; its heading without a row."""
+    cells = []
+    for key, (heading, layout) in COLUMNS.items():
+        blank = re.sub(r"\.\d.", "", layout)  # the same width for text
+        value = heading if row is None else row[key]
+        cells.append(blank.format("-") if value is None else
+                     (blank if isinstance(value, str) else layout).format(value))  # fmt: skip
+    return "  ".join(cells)
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What was measured on and with."""
+    processor = platform.processor()
+    with suppress(OSError):  # Linux says more
+        text = Path("/proc/cpuinfo").read_text("utf-8")
+        processor = "".join(re.findall(r"model name\s*: (.*)", text)[:1]) or processor
+    commit = None
+    with suppress(OSError, subprocess.CalledProcessError):
+        call = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+        commit = subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+    gpu = torch.cuda.is_available()
+    return {
+        "processor": processor, "cores": os.cpu_count(), "threads": threads,
+        "gpu": torch.cuda.get_device_name() if gpu else None,
+        "cuda": torch.version.cuda if gpu else None, "torch": torch.__version__,
+        "python": platform.python_version(), "system": platform.system(), "commit": commit,
+    }  # fmt: skip
+
+
+def write(path: Path, machine: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write what was measured as JSON, with the machine and the command."""
+    script, *arguments = sys.argv
+    if "--json" in arguments:  # where it lies says nothing
+        del arguments[(at := arguments.index("--json")) : at + 2]
+    command = " ".join(["python", f"benchmarks/{Path(script).name}", *arguments])
+    text = json.dumps({"command": command, "machine": machine, "rows": rows}, indent=2)
+    path.write_text(text + "\n", "utf-8")
+
+
+def parse() -> argparse.Namespace:
+    """The command line; what depends on the device has its defaults."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--archs", nargs="+", default=["mlp-1", "mlp-3", "cnn-1", "cnn-3"])
+    parser.add_argument("--runs", type=int, nargs="+", help=f"runs of a pack, else {RUNS}")
+    parser.add_argument("--precision", nargs="+", help=f"of the engine, else {PRECISIONS}")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--rounds", type=int, help=f"else {ROUNDS}")
+    parser.add_argument("--seconds", type=float, default=0.4, help="of a contender in a round")
+    parser.add_argument("--json", type=Path, help="where to write the numbers")
+    options = parser.parse_args()
+    kind = torch.device(options.device).type
+    options.runs = options.runs or RUNS[kind]
+    options.rounds = options.rounds or ROUNDS[kind]
+    options.precision = options.precision or PRECISIONS[kind]
+    return options
+
+
+def main() -> None:
+    """Measure, print a table and, if asked, write JSON."""
+    options = parse()
+    os.environ.update(ALLOCATOR)  # for the processes of the contenders
+    described = machine(options.threads)
+    name = described["gpu" if torch.device(options.device).type == "cuda" else "processor"]
+    print(f"{name}, torch {torch.__version__}, {options.threads} threads")
+    if not find_spec("pythae"):
+        print("pythae is not installed, so it takes no part: pip install '.[bench]'")
+    print(line(), flush=True)
+    measured = []
+    for arch in options.archs:
+        for measured_row in rows(take_turns(contenders(arch, options), options)):
+            measured.append(measured_row)
+            print(line(measured_row), flush=True)
+    if options.json:
+        write(options.json, described, measured)
+
+
+if __name__ == "__main__":
+    main()
