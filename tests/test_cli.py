@@ -1,13 +1,15 @@
 """The rdpipe command."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from rdpipe import store as store_module
 from rdpipe.cli import app
-from rdpipe.store import Store
+from rdpipe.store import Store, publish
 
 ROOT = Path(__file__).parent.parent
 
@@ -37,6 +39,8 @@ def test_check_takes_overlays(call):
         ("a: [", "this is not YAML"),
         ("betas: [1, 1]", "betas: 1 is given twice"),
         (None, "there is no such file"),
+        ("store: /nowhere/store", "store: /nowhere/store cannot be read (No such file"),
+        ("store: $NOWHERE/store", "store: $NOWHERE/store names a variable"),
     ],
 )
 def test_a_fault_is_one_sentence(call, tmp_path, text, sentence):
@@ -53,11 +57,12 @@ def test_schema_is_json(call):
     assert "betas" in json.loads(call("schema").output)["properties"]
 
 
-def test_verify_reads_every_object(call, tmp_path):
+def test_verify_reads_every_object(call, tmp_path, monkeypatch):
     store = Store(tmp_path / "store")
     for key in ("ab" + "0" * 62, "cd" + "0" * 62):
         store.add(key, lambda folder: (folder / "data.txt").write_text("hello"), dict)
-    (tmp_path / "overlay.yaml").write_text(f"store: {store.root}")
+    monkeypatch.setenv("DISK", str(tmp_path))
+    (tmp_path / "overlay.yaml").write_text("store: $DISK/store")
     assert "2 objects are whole" in call("verify", str(tmp_path / "overlay.yaml")).output
     damaged = next(store.root.glob("objects/ab/*/data.txt"))
     damaged.chmod(0o644)
@@ -65,3 +70,72 @@ def test_verify_reads_every_object(call, tmp_path):
     result = call("verify", str(tmp_path / "overlay.yaml"))
     assert result.exit_code == 1
     assert "1 objects are whole, 1 were damaged" in result.output
+
+
+def test_verify_tells_what_it_cannot_read_and_goes_on(call, tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    for key in ("ab" + "0" * 62, "cd" + "0" * 62):
+        store.add(key, lambda folder: (folder / "data.txt").write_text("hello"), dict)
+    (tmp_path / "overlay.yaml").write_text(f"store: {store.root}")
+    whole = store_module.file_sha256
+
+    def refused(path):
+        if "/ab/" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return whole(path)
+
+    monkeypatch.setattr(store_module, "file_sha256", refused)
+    result = call("verify", str(tmp_path / "overlay.yaml"))
+    assert result.exit_code == 1
+    assert "the store cannot be read" in result.output
+    assert "1 objects are whole" in result.output
+
+
+@pytest.fixture
+def full_store(tmp_path, monkeypatch):
+    """A project of which one of two objects is in use; and the leftovers of a few jobs."""
+    store = Store(tmp_path / "results/store")
+    for key in ("ab" + "0" * 62, "cd" + "0" * 62):
+        store.add(key, lambda folder: (folder / "data.txt").write_text("hello"), dict)
+    publish(store.path("ab" + "0" * 62), {"data.txt": tmp_path / "results/splits/half/data.txt"})
+    (store.folder("state") / "x.safetensors").write_text("half-way")
+    (store.folder("tmp", "killed") / "data.txt").write_text("half")
+    (tmp_path / "config.yaml").write_text((ROOT / "config.yaml").read_text("utf-8"), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    return store
+
+
+def left(store):
+    return {
+        *(folder.name[:2] for folder in store.root.glob("objects/*/*")),
+        *(path.name for name in ("state", "tmp") for path in (store.root / name).iterdir()),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stays"),
+    [
+        (["--days", "0"], {"ab", "cd", "killed", "x.safetensors"}),
+        (["--remove"], {"ab", "cd", "killed", "x.safetensors"}),
+        (["--days", "0", "--remove"], {"ab", "cd"}),
+        (["--days", "0", "--remove", "--objects"], {"ab"}),
+    ],
+)
+def test_clean_removes_what_it_is_told_to(full_store, arguments, stays):
+    time.sleep(0.02)
+    result = CliRunner().invoke(app, ["clean", *arguments])
+    assert result.exit_code == 0
+    assert left(full_store) == stays
+    assert Path("results/splits/half/data.txt").read_text() == "hello"
+
+
+def test_clean_says_what_may_not_be_removed(full_store, monkeypatch):
+    def refused(path, _target):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "replace", refused)
+    time.sleep(0.02)
+    result = CliRunner().invoke(app, ["clean", "--days", "0", "--remove"])
+    assert result.exit_code == 0
+    assert "stays" in result.output
+    assert "Permission" in result.output

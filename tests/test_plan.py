@@ -1,13 +1,15 @@
 """Addresses: what changes them, what does not, and what a target comprises."""
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from rdpipe.config import read_study
-from rdpipe.plan import Plan
+from rdpipe.errors import RdpipeError
+from rdpipe.plan import Plan, address_pattern
 from rdpipe.study import STAGES
 
 PAPER = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text("utf-8"))
@@ -54,7 +56,7 @@ RUNS = {"training", "evaluation", "tables", "figures"}
         ("training.threads", 8, set()),
         ("training.save_every", 10, set()),
         ("evaluation.pack", ["seed"], set()),
-        ("store", "/elsewhere", set()),
+        ("store", "results/elsewhere", set()),
         ("targets", ["fig1"], set()),
     ],
 )
@@ -87,6 +89,14 @@ def test_architectures_that_look_alike_go_by_their_names():
     assert labels == ["1-layer MLP (mlp-1)", "1-layer MLP (wide)", "3-layer MLP"]
 
 
+def test_every_address_is_as_its_pattern_says_and_found():
+    paper = plan()
+    for stage in STAGES:
+        for address in paper.addresses(stage):
+            assert re.fullmatch(address_pattern(stage), address)
+            assert paper.node(stage, address).address == address
+
+
 def test_inputs_of_a_table_follow_its_runs():
     paper = plan()
     table = paper.tables["fig3"]
@@ -94,6 +104,8 @@ def test_inputs_of_a_table_follow_its_runs():
     for run, path in zip(table.settings["runs"], paths, strict=True):
         assert path.startswith(f"results/evaluation/{run['split']}/{run['arch']}-")
         assert path.endswith(f"/beta-{run['beta']:g}/seed-{run['seed']}/metrics.parquet")
+    shown = paper.table_inputs(table, "reconstructions.npz")
+    assert [path.replace("metrics.parquet", "reconstructions.npz") for path in paths[::5]] == shown
 
 
 @pytest.mark.parametrize(
@@ -134,6 +146,11 @@ def test_a_figure_needs_the_experiment_it_is_drawn_from_and_no_other():
 
 
 def test_an_address_of_another_study_is_unknown():
-    paper = plan()
-    with pytest.raises(KeyError):
-        paper.node("splits", "cv-99k-0123456789")
+    for stage, address in (
+        ("splits", "cv-99k-0123456789"),
+        ("splits", "cv-16k-0123456789"),
+        ("training", "cv-16k/mlp-1-0123456789"),
+    ):
+        assert re.fullmatch(address_pattern(stage), address)
+        with pytest.raises(RdpipeError, match=f"{address} is no result of the present study"):
+            plan().node(stage, address)

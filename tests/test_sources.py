@@ -99,6 +99,18 @@ def test_a_file_written_just_now_is_read_again(tmp_path) -> None:
     assert content([file], cache) != before
 
 
+def test_what_another_call_has_remembered_meanwhile_is_kept(folder, tmp_path, monkeypatch) -> None:
+    cache, whole = tmp_path / "cache.json", sources.hashlib.file_digest
+
+    def slow(*args):
+        cache.write_text('{"another": [1, 2, "3"]}')
+        return whole(*args)
+
+    monkeypatch.setattr(sources.hashlib, "file_digest", slow)
+    content([folder], cache)
+    assert len(json.loads(cache.read_text())) == 3 + 1
+
+
 @pytest.mark.parametrize("broken", ["", "{", "[]", "null", '{"x": 1}'])
 def test_a_broken_cache_is_made_anew(broken, folder, tmp_path) -> None:
     cache = tmp_path / "cache.json"

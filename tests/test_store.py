@@ -1,12 +1,25 @@
 """What one may rely on of the store: whole objects or none, first writer wins, damage is seen."""
 
+import errno
+import os
+import stat
 import threading
+from pathlib import Path
 
 import pytest
 
+from rdpipe import store as store_module
 from rdpipe.errors import RdpipeError
 from rdpipe.files import read_json
-from rdpipe.store import Store, content_of, place_link, publish, set_plain_names
+from rdpipe.store import (
+    Store,
+    check_room,
+    content_of,
+    place_link,
+    publish,
+    remove_lost,
+    set_plain_names,
+)
 
 KEY = "ab" + "0" * 62
 
@@ -117,15 +130,23 @@ def test_an_object_under_another_key_is_not_taken_for_it(store):
     assert store.find(other.name) is None
 
 
-def test_links_are_relative_and_replace_what_was_there(store, tmp_path):
-    folder = store.add(KEY, writes("hello"), record)
+def test_links_into_a_store_of_the_project_move_with_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Store(Path("results/store")).add(KEY, writes("hello"), record)
     link = tmp_path / "results" / "split" / "data.txt"
     for _ in range(2):
         publish(folder, {"data.txt": link})
         assert link.read_text() == "hello"
         assert not link.readlink().is_absolute()
-    tmp_path.rename(tmp_path.with_name("moved"))
-    assert (tmp_path.with_name("moved") / "results/split/data.txt").read_text() == "hello"
+    (tmp_path / "results").rename(tmp_path / "moved")
+    assert (tmp_path / "moved/split/data.txt").read_text() == "hello"
+
+
+def test_links_into_a_store_elsewhere_outlive_a_move_of_the_results(store, tmp_path):
+    folder = store.add(KEY, writes("hello"), record)
+    publish(folder, {"data.txt": tmp_path / "results/deep/er/data.txt"})
+    (tmp_path / "results/deep/er").rename(tmp_path / "moved")
+    assert (tmp_path / "moved/data.txt").read_text() == "hello"
 
 
 def test_content_of_an_input_comes_from_its_record_or_from_the_file(store, tmp_path):
@@ -166,3 +187,208 @@ def test_a_folder_in_place_of_a_link_is_told(tmp_path):
     (tmp_path / "fig3").mkdir()
     with pytest.raises(RdpipeError, match="copied without their links"):
         place_link(tmp_path / "fig3", "fig3-0123456789")
+
+
+def test_links_to_what_is_gone_are_removed(store, tmp_path):
+    names = ["gone.txt", "there.txt", "never.txt"]
+    links = [str(tmp_path / name) for name in names]
+    for link in links[:2]:
+        publish(store.add(KEY, writes("hello"), record), {"data.txt": Path(link)})
+    damage(store.path(KEY) / "data.txt")
+    store.find(KEY)
+    (tmp_path / "there.txt").unlink()
+    (tmp_path / "there.txt").touch()
+    remove_lost(links, store.root)
+    assert [(tmp_path / name).is_symlink() for name in names] == [False] * 3
+    assert (tmp_path / "there.txt").exists()
+
+
+def test_an_empty_store_is_not_taken_for_one_that_has_lost_everything(store, tmp_path):
+    link = tmp_path / "link.txt"
+    publish(store.add(KEY, writes("hello"), record), {"data.txt": link})
+    store.root.rename(tmp_path / "unmounted")
+    store.root.mkdir()
+    with pytest.raises(RdpipeError, match=r"has no objects; mount its disk"):
+        remove_lost([str(link)], store.root)
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_folder_without_room_is_told(tmp_path, monkeypatch, code):
+    check_room(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+    def full(_file):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RdpipeError, match=r"has no room left \(.*\); make some"):
+        check_room(tmp_path)
+
+
+# What a network file system, other hosts and other users may do meanwhile.
+
+
+def test_whom_the_root_lets_in_all_of_the_store_lets_in(store):
+    store.root.mkdir()
+    store.root.chmod(0o2775)
+    before = os.umask(0o077)
+    try:
+        folder = store.add(KEY, writes("hello"), record)
+    finally:
+        os.umask(before)
+    folders = [folder, *list(folder.parents)[:2], store.root / "tmp"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o2775}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o444}
+
+
+def test_another_writers_object_may_be_seen_late(store, monkeypatch):
+    """The server refuses the name, but what holds it is not to be seen yet."""
+    first = store.add(KEY, writes("first"), record)
+    late = iter([True, True])
+    seen = store_module._inode
+    monkeypatch.setattr(
+        store_module,
+        "_inode",
+        lambda folder: None if folder == first and next(late, False) else seen(folder),
+    )
+    pauses = []
+    monkeypatch.setattr(store_module.time, "sleep", pauses.append)
+    assert store.add(KEY, writes("second"), record) == first
+    assert pauses == [0, 1]
+    assert (first / "data.txt").read_text() == "first"
+
+
+def test_a_name_that_stays_taken_is_told(store, monkeypatch):
+    store.add(KEY, writes("first"), record)
+    monkeypatch.setattr(Store, "find", lambda *_: None)
+    monkeypatch.setattr(store_module.time, "sleep", lambda _: None)
+    with pytest.raises(OSError, match="not empty"):
+        store.add(KEY, writes("second"), record)
+
+
+def test_a_rename_whose_answer_was_lost_counts(store, monkeypatch):
+    rename = Path.rename
+
+    def renamed_twice(path, target):
+        rename(path, target)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", renamed_twice)
+    folder = store.add(KEY, writes("hello"), record)
+    assert store.find(KEY) == folder
+
+
+def test_what_reads_damaged_only_once_is_left_alone(store, monkeypatch):
+    folder = store.add(KEY, writes("hello"), record)
+    digests = iter(["of what was there before"])
+    whole = store_module.file_sha256
+    monkeypatch.setattr(
+        store_module, "file_sha256", lambda path: next(digests, None) or whole(path)
+    )
+    assert store.find(KEY) == folder
+    assert not (store.root / "damaged").exists()
+
+
+def test_every_folder_on_the_way_is_asked_anew_what_it_holds(store, monkeypatch):
+    """As a network file system may remember that there was none, of any of them."""
+    opened, whole = [], os.open
+
+    def noted(path, *flags, **more):
+        opened.append(Path(path).name)
+        return whole(path, *flags, **more)
+
+    store.add(KEY, writes("hello"), record)
+    monkeypatch.setattr(os, "open", noted)
+    store.find("ab" + "1" * 62)
+    assert opened == [store.root.name, "objects", "ab"]
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+def test_what_cannot_be_read_is_not_taken_for_damaged(store, tmp_path, monkeypatch, code):
+    folder = store.add(KEY, writes("hello"), record)
+    publish(folder, {"data.txt": tmp_path / "link.txt"})
+
+    def fails(path):
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(store_module, "file_sha256", fails)
+    for look in (lambda: store.find(KEY), lambda: content_of(tmp_path / "link.txt")):
+        with pytest.raises(RdpipeError, match=r"the store cannot be read: .*; mend that, or name"):
+            look()
+    assert folder.exists()
+
+
+def test_of_two_jobs_that_find_damage_none_sets_the_new_object_aside(store, monkeypatch):
+    """The other makes it anew after this one has read it, just before this one moves it."""
+    folder = store.add(KEY, writes("hello"), record)
+    damage(folder / "data.txt")
+    rename = Path.rename
+
+    def slow(path, target):
+        if path == folder:
+            monkeypatch.undo()
+            assert store.find(KEY) is None
+            store.add(KEY, writes("anew"), record)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", slow)
+    assert store.find(KEY) == folder
+    assert (folder / "data.txt").read_text() == "anew"
+    assert len(list((store.root / "damaged").iterdir())) == 1
+
+
+def test_a_damaged_object_that_may_not_be_moved_is_told(store, monkeypatch):
+    damage(store.add(KEY, writes("hello"), record) / "data.txt")
+
+    def refused(_path, target):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(target))
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(RdpipeError, match=r"damaged and cannot be set aside .*; let its owner"):
+        store.find(KEY)
+
+
+def test_a_damaged_object_of_a_store_that_cannot_be_written_is_told(store, monkeypatch):
+    damage(store.add(KEY, writes("hello"), record) / "data.txt")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(RdpipeError, match=r"is damaged, and the store cannot be written: "):
+        store.find(KEY)
+
+
+def test_a_store_that_cannot_be_written_is_told_before_anything_is_computed(store, monkeypatch):
+    folder = store.add(KEY, writes("hello"), record)
+    monkeypatch.setattr(os, "access", lambda path, _mode: "objects" not in str(path))
+    with pytest.raises(RdpipeError, match=r"the store cannot be written: .*Permission denied"):
+        store.prepare(KEY)
+    assert store.find(KEY) == folder
+
+
+@pytest.mark.parametrize("name", ["data.txt", "record.json"])
+def test_a_full_disk_leaves_nothing(store, monkeypatch, name):
+    """A network file system may say it only when a file is flushed."""
+    flush = os.fsync
+
+    def full(number):
+        if Path(f"/proc/self/fd/{number}").resolve().name == name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(number)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.add(KEY, writes("hello"), record)
+    assert store.find(KEY) is None
+    assert not list((store.root / "tmp").iterdir())
+
+
+def test_a_link_that_cannot_be_placed_leaves_what_was_there(tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to("before")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        place_link(tmp_path / "link", "after")
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+    assert str((tmp_path / "link").readlink()) == "before"

@@ -56,7 +56,11 @@ def write(tmp_path, runs, folders):
         splits=splits,
         distances=distances,
         metrics=[folder / "metrics.parquet" for folder in folders],
-        reconstructions=[folder / "reconstructions.npz" for folder in folders],
+        reconstructions=[
+            folder / "reconstructions.npz"
+            for folder, run in zip(folders, runs, strict=True)
+            if run["seed"] == min(run["seed"] for run in runs)
+        ],
     )
     return read_parquet(tmp_path / "rd.parquet"), read_parquet(tmp_path / "rd_summary.parquet")
 

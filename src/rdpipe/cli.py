@@ -1,6 +1,8 @@
 """The `rdpipe` command: what one may ask of a study beside running it."""
 
+import itertools
 import json
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,9 +11,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from rdpipe import upkeep
 from rdpipe.config import merge, read_study
 from rdpipe.errors import RdpipeError
-from rdpipe.plan import Plan
+from rdpipe.plan import RESULTS, Plan
 from rdpipe.store import Store
 from rdpipe.study import Study
 
@@ -22,6 +25,13 @@ app = typer.Typer(
 )
 console = Console()
 Configs = Annotated[list[Path] | None, typer.Argument(help="Overlays on config.yaml, in order.")]
+HELD = {
+    "needed": "objects that results here lead to",
+    "other": "other objects",
+    "state": "states of unfinished trainings",
+    "damaged": "damaged objects",
+    "tmp": "half-written objects",
+}
 
 
 @app.command()
@@ -51,13 +61,49 @@ def schema() -> None:
 @app.command()
 def verify(overlays: Configs = None) -> None:
     """Read every object of the store, and set aside those that are damaged."""
-    store = Store(Path(_plan(overlays or []).study.store).expanduser())
-    keys = [folder.name for folder in sorted(store.root.glob(f"objects/??/{'?' * 64}"))]
-    damaged = [key for key in keys if store.find(key) is None]
-    for key in damaged:
-        console.print(f"{key} was damaged and is set aside.")
-    console.print(f"{len(keys) - len(damaged):,} objects are whole, {len(damaged):,} were damaged.")
+    store = Store(Path(_plan(overlays or []).study.store))
+    damaged, keys = 0, [folder.name for folder in sorted(store.root.glob("objects/??/*"))]
+    for key in keys:
+        try:
+            fault = "" if store.find(key) else f"{key} was damaged and is set aside."
+        except RdpipeError as error:
+            fault = str(error)
+        if fault:
+            console.print(fault)
+            damaged += 1
+    console.print(f"{len(keys) - damaged:,} objects are whole, {damaged:,} were damaged.")
     raise typer.Exit(code=1 if damaged else 0)
+
+
+@app.command()
+def clean(
+    overlays: Configs = None,
+    days: Annotated[float, typer.Option(help="Leave what is younger.", min=0)] = 30,
+    objects: Annotated[bool, typer.Option("--objects", help="Other objects, too.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Do it.")] = False,
+) -> None:
+    """Show what the store holds and what of it may go; with --remove, remove that.
+
+    What may go are states of trainings that nobody went on with, damaged objects, and what killed
+    jobs left half-written; with --objects also those that no link in results/ leads to, though in
+    another checkout one may.
+    """
+    store = Store(Path(_plan(overlays or []).study.store))
+    before = time.time() - 86400 * days
+    going: list[Path] = []
+    table = Table("what", "number", "GB", "may go", "GB", title=f"The store {store.root}")
+    for kind, paths in upkeep.contents(store, Path(RESULTS)).items():
+        stays = kind == "needed" or (kind == "other" and not objects)
+        old = [] if stays else [path for path in paths if upkeep.last_change(path) < before]
+        cells = (f"{len(these):,} {upkeep.size(these) / 1e9:.3f}".split() for these in (paths, old))
+        table.add_row(HELD[kind], *itertools.chain(*cells))
+        going += old
+    console.print(table)
+    for path in going if remove else ():
+        try:
+            upkeep.remove(store, path)
+        except (OSError, RdpipeError) as error:
+            console.print(f"{path} stays: {error}")
 
 
 def _plan(overlays: list[Path]) -> Plan:

@@ -1,6 +1,7 @@
 """The configuration: read into a `Study`, or refused with one sentence a fault."""
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def _sentence(detail: ErrorDetails, config: Mapping[str, Any]) -> str:
 
 def _faults(study: Study) -> Iterable[str]:
     """Faults that lie between the settings: one sentence each."""
+    yield from _store_faults(study.store)
     yield from _repeated("betas", [f"{beta:g}" for beta in study.betas])
     for beta in study.betas:
         if float(f"{beta:g}") != beta:
@@ -107,6 +109,20 @@ def _faults(study: Study) -> Iterable[str]:
     yield from _unknown(
         "targets", study.targets, {**study.figures, **study.experiments}, "figure or experiment"
     )
+
+
+def _store_faults(folder: str) -> Iterable[str]:
+    """A store outside the project is not made: if it is missing, its disk may be."""
+    if "$" in folder:
+        yield f"store: {folder} names a variable of the environment that is not set; export it."
+    elif Path(folder).is_absolute() or os.path.lexists(folder):
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            yield (
+                f"store: {folder} cannot be read ({error.strerror}); mount its disk or mend that, "
+                "or make the folder if it is to be a new store."
+            )
 
 
 def _tetrominoes_faults(path: str, dataset: Tetrominoes) -> Iterable[str]:

@@ -82,7 +82,7 @@ def fetch(name: str, *, sha256: str, urls: Sequence[str], folder: Path) -> Path:
     if path.exists():  # before anything is written: the folder may be read-only
         return _verified(path, sha256)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{name}.lock"):
+    with FileLock(folder / f".{name}.lock", mode=0o666):  # other users' too
         if not path.exists():
             _download_from_any(urls, path, sha256)
     return _verified(path, sha256)

@@ -4,27 +4,29 @@ This is all that stands between an adapter in `workflow/scripts/` and the librar
 nothing heavy, so that a job whose results are all in the store ends within a second.
 """
 
+import errno
 import logging
 import os
 import platform
+import signal
 import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib import import_module
-from importlib.metadata import distributions
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rdpipe.digests import digest, identity
-from rdpipe.errors import RdpipeError
-from rdpipe.files import read_json, write_json
+from rdpipe.errors import OutOfMemoryError, RdpipeError
+from rdpipe.files import read_json
 from rdpipe.fingerprint import fingerprint
-from rdpipe.store import Store, content_of, publish
+from rdpipe.store import Store, content_of, place_json, publish
 
 log = logging.getLogger("rdpipe")
 
@@ -65,6 +67,10 @@ Compute = Callable[[list[Item], Path], Iterable[tuple[Item, Write]]]
 which an interrupted computation of the same items may go on."""
 
 
+class _Terminated(BaseException):
+    """SIGTERM came: no error, so that nothing on the way deals with it as one."""
+
+
 class Job:
     """A job of one stage, as its adapter sees it.
 
@@ -84,46 +90,94 @@ class Job:
         self, spec: Mapping[str, Any], *, store: str, log_file: str, threads: int = 1
     ) -> None:
         self.spec, self.threads = spec, threads
-        self.store = Store(Path(store).expanduser())
+        self.store = Store(Path(store))
         self.log_file = Path(log_file)
         self._content = cache(content_of)
+        self._terminated = self._asked = False
+
+    def stopping(self) -> bool:
+        """Whether the job has been told to end, by a SIGTERM, and should save its state and do so.
+
+        A computation that asks this is from then on not ended by SIGTERM itself, however often it
+        comes (a batch system may send several at once); all others are, by the first.
+        """
+        self._asked = True
+        return self._terminated
 
     def make(self, item: Item, write: Write) -> None:
         """Make one object: `write` is called if the store does not have it."""
         self.make_all([item], lambda _items, _state: [(item, write)])
 
-    def make_all(self, items: Sequence[Item], compute: Compute) -> None:
-        """Make several objects together; `compute` is given those that the store lacks."""
+    def make_all(
+        self, items: Sequence[Item], compute: Compute, at_once: Callable[[], int] | None = None
+    ) -> None:
+        """Make several objects together; `compute` is given those that the store lacks.
+
+        Where the device has too little memory for all, that is done in rounds: of as many as
+        `at_once` says will fit, and of half as many whenever they do not.
+        """
         with self._reporting():
             self._check_code()
             missing = [item for item in items if not self._publish_stored(item)]
-            if missing:
-                self._compute(*self._resumable(items, missing), compute)
+            state = self._state(items)
+            if not missing:
+                _forget(state)
+                return
+            self._import_module()
+            most = at_once() if at_once else len(missing)
+            while missing:
+                together = self._resumable(items, missing, most, state)
+                if len(together) < len(missing):
+                    log.info("%d of %d runs at once, for memory", len(together), len(missing))
+                try:
+                    self._compute(together, state, compute)
+                except OutOfMemoryError as error:
+                    if len(together) == 1 or state.exists():  # more has fitted, and may again
+                        raise
+                    log.warning("%s", error)
+                    most = len(together) // 2
+                else:
+                    missing = [item for item in missing if item not in together]
 
-    def _resumable(self, items: Sequence[Item], missing: list[Item]) -> tuple[list[Item], Path]:
-        """What to compute, and the path of its state.
+    def _state(self, items: Sequence[Item]) -> Path:
+        """The path of the state of these items' computation.
 
-        Saved state belongs to all items that were computed together. Going on from it gives their
+        It is this checkout's own: another that computes the same may be far behind, or use other
+        hardware, whose numbers are not these.
+        """
+        name = digest([str(Path.cwd()), *sorted(self._key(item) for item in items)])
+        return self.store.root / "state" / f"{name}.safetensors"
+
+    def _resumable(
+        self, items: Sequence[Item], missing: list[Item], most: int, state: Path
+    ) -> list[Item]:
+        """What to compute: up to `most` of what is missing, or what a saved state belongs to.
+
+        A state belongs to all items that were computed together. Going on from it gives their
         numbers exactly, so those stored just before an interruption are made once more with those
         that are missing. Beside the state lie the keys of its items.
         """
-        name = digest(sorted(self._key(item) for item in items))
-        state = self.store.root / "state" / f"{name}.safetensors"
-        members = state.with_suffix(".json")
-        state.parent.mkdir(parents=True, exist_ok=True)
-        if state.exists() and members.exists():
-            together = [item for item in items if self._key(item) in read_json(members)]
-            if all(item in together for item in missing):
-                return together, state
+        for item in missing:
+            self.store.prepare(self._key(item))
+        self.store.folder("state")
+        if state.exists():
+            with suppress(OSError, ValueError):
+                members = read_json(_members(state))
+                together = [item for item in items if self._key(item) in members]
+                if any(item in missing for item in together):
+                    return together
         state.unlink(missing_ok=True)
-        write_json(members, [self._key(item) for item in missing])
-        return missing, state
+        place_json(_members(state), [self._key(item) for item in missing[:most]])
+        return missing[:most]
 
-    def _compute(self, items: list[Item], state: Path, compute: Compute) -> None:
-        for library in ("OMP", "MKL", "OPENBLAS"):  # read when they are imported, not yet here
+    def _import_module(self) -> None:
+        """Import what computes, which takes its number of threads from the environment."""
+        for library in ("OMP", "MKL", "OPENBLAS"):
             os.environ[f"{library}_NUM_THREADS"] = str(self.threads)
         import_module(self.spec["module"])
         self._check_code()  # so what has been imported is what the fingerprint says
+
+    def _compute(self, items: list[Item], state: Path, compute: Compute) -> None:
         start = datetime.now(UTC)
         try:
             for item, write in compute(items, state):
@@ -131,10 +185,10 @@ class Job:
                 folder = self.store.add(self._key(item), write, record)
                 self._publish(folder, item, f"computed in {_seconds_since(start):.1f} s")
                 start = datetime.now(UTC)
-            state.unlink(missing_ok=True)
+            _forget(state)
         finally:
             if not state.exists():  # else another try goes on from it
-                state.with_suffix(".json").unlink(missing_ok=True)
+                _forget(state)
 
     def _publish_stored(self, item: Item) -> bool:
         folder = self.store.find(self._key(item))
@@ -195,28 +249,69 @@ class Job:
     @contextmanager
     def _reporting(self) -> Iterator[None]:
         """Log to the job's file and to standard error; end a failed job with one sentence."""
-        self.log_file.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(self.log_file, mode="w", encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        handlers = (file, logging.StreamHandler())
-        log.setLevel(logging.INFO)
-        for handler in handlers:
-            log.addHandler(handler)
         title = f"{self.spec['stage']} {self.spec['name']}"
+        handlers: list[logging.Handler] = [logging.StreamHandler()]
+        log.setLevel(logging.INFO)
+        log.addHandler(handlers[0])
+        before = signal.signal(signal.SIGTERM, self._on_sigterm)
         try:
+            handlers.append(_LogFile(self.log_file))
+            log.addHandler(handlers[1])
             yield
         except RdpipeError as error:
             log.error("%s: %s", title, error)
             sys.exit(1)
+        except _Terminated:
+            log.error("%s: ended by SIGTERM; call snakemake again: it goes on from here.", title)
+            sys.exit(1)
         except Exception as error:
-            log.error("%s: %s: %s (see %s)", title, type(error).__name__, error, self.log_file)
-            with self.log_file.open("a", encoding="utf-8") as opened:
-                traceback.print_exc(file=opened)
+            if any(os.strerror(code) in str(error) for code in (errno.ENOSPC, errno.EDQUOT)):
+                folders = self.store.root, self.log_file.parent
+                log.error(
+                    "%s: no room is left, on the disk or of your quota, for %s or %s (%s); "
+                    "make some and call snakemake again: what was finished is kept.",
+                    *(title, *folders, error),
+                )
+            else:
+                log.error("%s: %s: %s (see %s)", title, type(error).__name__, error, self.log_file)
+                with suppress(OSError), self.log_file.open("a", encoding="utf-8") as opened:
+                    traceback.print_exc(file=opened)
             sys.exit(1)
         finally:
+            signal.signal(signal.SIGTERM, before)
             for handler in handlers:
                 log.removeHandler(handler)
-                handler.close()
+                with suppress(OSError):  # what it could not write
+                    handler.close()
+
+    def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
+        first, self._terminated = not self._terminated, True
+        if first and not self._asked:
+            raise _Terminated
+
+
+class _LogFile(logging.FileHandler):
+    """The log of a job, in a folder that is made if need be."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(path, mode="w", encoding="utf-8")
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+
+    def handleError(self, _record: logging.LogRecord) -> None:
+        """A full disk costs lines of the log, not the job."""
+
+
+def _members(state: Path) -> Path:
+    """Where the keys of the items lie that a state was computed with."""
+    return state.with_suffix(".json")
+
+
+def _forget(state: Path) -> None:
+    """Remove a state that nobody goes on from, with what a killed job left of its writing."""
+    for path in state.parent.glob(f"{state.stem}*"):
+        with suppress(OSError):  # of a store that is read-only
+            path.unlink()
 
 
 def _seconds_since(start: datetime) -> float:
@@ -235,5 +330,7 @@ def _versions() -> dict[str, str]:
         *("torch", "numpy", "pandas", "pyarrow", "safetensors", "scipy"),
         *("h5py", "pillow", "matplotlib", "snakemake"),
     )
+    from importlib.metadata import distributions  # 25 ms, which a store hit can do without
+
     installed = {dist.name: dist.version for dist in distributions() if dist.name in libraries}
     return {"python": platform.python_version(), **dict(sorted(installed.items()))}

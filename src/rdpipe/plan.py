@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rdpipe.digests import identity
+from rdpipe.errors import RdpipeError
 from rdpipe.fingerprint import fingerprint
 from rdpipe.sources import content
 from rdpipe.study import CV, Claim, Images, Public, Study
@@ -21,6 +22,7 @@ from rdpipe.study import CV, Claim, Images, Public, Study
 RESULTS = "results"
 RUN_STAGES = ("training", "evaluation")  # whose nodes have one result for each β and seed
 FORMATS = ("pdf", "png", "csv")  # of a figure
+OF_FIRST_SEED = ("reconstructions.npz",)  # files of which a table shows one seed's alone
 TABLES = ("rd", "rd_summary", "neighbours")  # each as .parquet and .csv
 LABELS = {  # what figures call a dataset of each kind; your own images go by their name
     "tetrominoes": "Tetrominoes",
@@ -36,6 +38,16 @@ RUN_PATH = "beta-{beta}/seed-{seed}"
 def spell(axis: str, value: float) -> str:
     """A value of β or seed as paths spell it."""
     return f"{value:g}" if axis == "beta" else str(value)
+
+
+def address_pattern(stage: str) -> str:
+    """Regular expression of a stage's addresses.
+
+    It does not list them: Snakemake goes through its text for every file, so planning would grow
+    with the square of their number.
+    """
+    names = 2 if stage in RUN_STAGES else 1
+    return "/".join(names * ["[a-z][a-z0-9_-]*"]) + "-[0-9a-f]{10}"
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,11 @@ class Plan:
 
     def __init__(self, study: Study) -> None:
         self.study = study
+        # of each axis of runs, by how paths spell them
+        self.values: dict[str, dict[str, Any]] = {
+            "beta": {spell("beta", beta): beta for beta in study.betas},
+            "seed": {spell("seed", seed): seed for seed in study.seeds},
+        }
         self.datasets = {name: self._dataset(name) for name in study.datasets}
         self.splits = {name: self._split(name) for name in study.splits}
         self.neighbours = {name: self._neighbours(name) for name in study.splits}
@@ -118,15 +135,26 @@ class Plan:
         return [node.address for node in getattr(self, stage).values()]
 
     def node(self, stage: str, address: str) -> Node:
-        """The node of a current address."""
-        node: Node = getattr(self, stage)[address.rpartition("-")[0]]
+        """The node of a current address.
+
+        Raises
+        ------
+        RdpipeError
+            If the study has no result of this address.
+        """
+        node: Node | None = getattr(self, stage).get(address.rpartition("-")[0])
+        if node is None or node.address != address:
+            raise RdpipeError(
+                f"{RESULTS}/{stage}/{address} is no result of the present study and code; "
+                "ask for a target, as in `snakemake fig3`, which finds the paths itself."
+            )
         return node
 
     def runs(self, pack: Sequence[str], axes: Mapping[str, str]) -> list[RunAxes]:
         """The runs of one job: all values of the packed axes, the given value of the others."""
         betas, seeds = (
-            [value for value in every if axis in pack or spell(axis, value) == axes[axis]]
-            for axis, every in (("beta", self.study.betas), ("seed", self.study.seeds))
+            list(every.values()) if axis in pack else [every[axes[axis]]]
+            for axis, every in self.values.items()
         )
         return [{"beta": beta, "seed": seed} for beta, seed in itertools.product(betas, seeds)]
 
@@ -145,10 +173,15 @@ class Plan:
         return [self.neighbours[name].file("distances.parquet") for name in splits]
 
     def table_inputs(self, table: Node, file: str) -> list[str]:
-        """One file of every evaluated run of a table, in the order of its setting `runs`."""
-        grouped = itertools.groupby(
-            table.settings["runs"], key=lambda row: f"{row['split']}/{row['arch']}"
-        )
+        """One file of every evaluated run of a table, in the order of its setting `runs`.
+
+        Of OF_FIRST_SEED, those of the smallest seed.
+        """
+        runs = table.settings["runs"]
+        if file in OF_FIRST_SEED:
+            first = min(run["seed"] for run in runs)
+            runs = [run for run in runs if run["seed"] == first]
+        grouped = itertools.groupby(runs, key=lambda run: f"{run['split']}/{run['arch']}")
         return [path for pair, rows in grouped for path in self.evaluation[pair].files(file, rows)]
 
     def figure_inputs(self, figure: Node) -> dict[str, str]:
@@ -240,7 +273,7 @@ class Plan:
         if isinstance(dataset, Images):
             # one's own files have no name for what is in them but that itself
             paths = [Path(path).expanduser() for path in (dataset.images, dataset.factors) if path]
-            remembered = Path(self.study.store).expanduser() / "sources.json"
+            remembered = Path(RESULTS) / "sources.json"
             settings["content"] = content(paths, remembered)
         return Node("datasets", name, f"rdpipe.datasets.{dataset.kind}", settings, {})
 

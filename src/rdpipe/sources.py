@@ -59,7 +59,7 @@ def content(paths: Sequence[Path], cache: Path | None = None) -> str | None:
     except OSError:
         return None
     if cache and fresh:
-        _remember(cache, known | fresh)
+        _remember(cache, _remembered(cache) | fresh)  # others may have written it meanwhile
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -91,8 +91,11 @@ def _remembered(cache: Path | None) -> dict[str, Any]:
 
 def _remember(cache: Path, known: dict[str, Any]) -> None:
     """Write the cache in one step; where that is not possible, digests are computed each time."""
-    new = cache.with_name(f"{cache.name}.{os.getpid()}")
+    new = cache.with_name(f".{cache.name}.{os.urandom(4).hex()}")
     with suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(known), "utf-8")
-        new.replace(cache)
+        try:
+            new.write_text(json.dumps(known), "utf-8")
+            new.replace(cache)
+        finally:
+            new.unlink(missing_ok=True)

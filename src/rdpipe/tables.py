@@ -7,6 +7,7 @@ only in their seed; its columns are GROUP, `n` (runs that finished), `n_diverged
 each split are from its training images.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def write_tables(
     metrics
         Each run's metrics.parquet.
     reconstructions
-        Each run's reconstructions.npz; those of the smallest seed are read.
+        The reconstructions.npz of each run of the smallest seed.
     distances
         Each split's distances.parquet.
     """
@@ -134,12 +135,15 @@ def first_reconstructions(
     `s/input` and `s/neighbour`, uint8 (K, H, W, C), and `s/distance`, float64 (K,).
     """
     first = min(run["seed"] for run in runs)
+    shown = [run for run in runs if run["seed"] == first]
+    of_split = defaultdict(list)
+    for run, path in zip(shown, reconstructions, strict=True):
+        of_split[run["split"]].append((run, read_npz(path)))
     arrays: dict[str, np.ndarray] = {}
-    for split in dict.fromkeys(run["split"] for run in runs):
-        chosen = [i for i, run in enumerate(runs) if run["split"] == split and run["seed"] == first]
-        pictures = [read_npz(reconstructions[i]) for i in chosen]
-        arrays[f"{split}/arch"] = np.array([runs[i]["arch"] for i in chosen])
-        arrays[f"{split}/beta"] = np.array([runs[i]["beta"] for i in chosen], float)
+    for split, found in of_split.items():
+        chosen, pictures = zip(*found, strict=True)
+        arrays[f"{split}/arch"] = np.array([run["arch"] for run in chosen])
+        arrays[f"{split}/beta"] = np.array([run["beta"] for run in chosen], float)
         for name in OF_RUN:
             arrays[f"{split}/{name}"] = np.stack([picture[name] for picture in pictures])
         for name in OF_SPLIT:

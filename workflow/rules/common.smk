@@ -1,17 +1,20 @@
-"""What all rules share: the study, its plan, and the paths of packed runs."""
+"""What all rules share: the study, its plan, what jobs ask for, and the paths of packed runs."""
 
 import os
 import re
 import sys
+from pathlib import Path
 
 # The library of this very checkout, here and in the jobs, whatever is installed.
 SOURCE = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, SOURCE)
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
 
+from rdpipe import slurm
 from rdpipe.errors import RdpipeError
-from rdpipe.plan import RUN_PATH, RUN_STAGES, Plan, spell
-from rdpipe.store import set_plain_names
+from rdpipe.plan import RUN_PATH, RUN_STAGES, Plan, address_pattern
+from rdpipe.resources import needs
+from rdpipe.store import check_room, remove_lost, set_plain_names
 from rdpipe.config import read_study
 from rdpipe.study import STAGES
 from snakemake.exceptions import WorkflowError
@@ -19,18 +22,19 @@ from snakemake.exceptions import WorkflowError
 try:
     study = read_study(config)
     plan = Plan(study)
+    if workflow.is_main_process:
+        check_room(Path())
+        remove_lost(plan.target_files(plan.targets), Path(study.store))
 except RdpipeError as error:
     raise WorkflowError(str(error))
-AXES = {
-    "beta": [spell("beta", beta) for beta in study.betas],
-    "seed": [spell("seed", seed) for seed in study.seeds],
-}
+NEEDS = needs(study)
 
 
-# The wildcard of a stage is an address: a name and a digest, of the current study only.
+# The wildcard of a stage is an address, a name and a digest; the plan refuses those of other
+# studies.
 wildcard_constraints:
-    **{stage: "|".join(plan.addresses(stage)) for stage in STAGES},
-    **{axis: "|".join(map(re.escape, values)) for axis, values in AXES.items()},
+    **{stage: address_pattern(stage) for stage in STAGES},
+    **{axis: "|".join(map(re.escape, values)) for axis, values in plan.values.items()},
 
 
 # Inputs are `ancient`: an address says what its result was made from, so it is current if it
@@ -59,6 +63,23 @@ def spec(stage):
     return of_job
 
 
+def need(stage, what):
+    """Resource of a stage, `mem_mb` or `runtime`: more at the next try, within bounds."""
+    return lambda wildcards, attempt: getattr(NEEDS[stage], what)(attempt)
+
+
+def check_cluster():
+    """Under SLURM, say in one sentence why no job could be submitted, before any is."""
+    if workflow.executor_plugin.name != "slurm":
+        return
+    jobs = {job.rule.name: job for job in workflow.dag.needrun_jobs() if not job.is_local}
+    partitions = {job.resources.get("slurm_partition") for job in jobs.values()} - {None}
+    try:
+        slurm.check(partitions, workflow.executor_settings.status_command)
+    except RdpipeError as error:
+        raise WorkflowError(str(error))
+
+
 def runs(stage, wildcards):
     """The runs of a job, in the order of `per_run`."""
     return plan.runs(getattr(study, stage).pack, dict(wildcards.items()))
@@ -69,13 +90,13 @@ def per_run(stage, file):
     pack = getattr(study, stage).pack
     return expand(
         f"results/{stage}/{{{stage}}}/{RUN_PATH}/{file}",
-        **{axis: values for axis, values in AXES.items() if axis in pack},
+        **{axis: list(values) for axis, values in plan.values.items() if axis in pack},
         allow_missing=True,
     )
 
 
 def per_job(stage):
     """Log of a job: only axes that are not packed tell it from others."""
-    axes = [axis for axis in AXES if axis not in getattr(study, stage).pack]
+    axes = [axis for axis in plan.values if axis not in getattr(study, stage).pack]
     name = "_".join(f"{axis}-{{{axis}}}" for axis in axes) or "all"
     return f"results/logs/{stage}/{{{stage}}}/{name}.log"

@@ -15,7 +15,8 @@ rule datasets:
         "../../envs/rdpipe.yaml"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=need("datasets", "mem_mb"),
+        runtime=need("datasets", "runtime"),
     params:
         spec=spec("datasets"),
         places=lambda w: plan.places(plan.node("datasets", w.datasets).name),

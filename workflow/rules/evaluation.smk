@@ -21,7 +21,8 @@ rule evaluation:
         "../../envs/rdpipe.yaml"
     threads: study.evaluation.threads
     resources:
-        mem_mb=4000,
+        mem_mb=need("evaluation", "mem_mb"),
+        runtime=need("evaluation", "runtime"),
         gpu=1,
     params:
         spec=spec("evaluation"),

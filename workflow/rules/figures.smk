@@ -18,6 +18,7 @@ rule figures:
         csv="results/figures/{figures}.csv",
     log:
         "results/logs/figures/{figures}.log",
+    localrule: True
     conda:
         "../../envs/rdpipe.yaml"
     resources:

@@ -16,7 +16,8 @@ rule neighbours:
         "../../envs/rdpipe.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
+        mem_mb=need("neighbours", "mem_mb"),
+        runtime=need("neighbours", "runtime"),
         gpu=1,
     params:
         spec=spec("neighbours"),

@@ -19,7 +19,8 @@ rule splits:
     conda:
         "../../envs/rdpipe.yaml"
     resources:
-        mem_mb=6000,
+        mem_mb=need("splits", "mem_mb"),
+        runtime=need("splits", "runtime"),
     params:
         spec=spec("splits"),
         store=study.store,

@@ -27,6 +27,7 @@ rule tables:
         ),
     log:
         "results/logs/tables/{tables}.log",
+    localrule: True
     conda:
         "../../envs/rdpipe.yaml"
     resources:

@@ -7,6 +7,7 @@ as results/figures/fig3.pdf, to the results of the current study.
 
 # Plain names never show another study: those of what is still to come, or failed, are removed.
 onstart:
+    check_cluster()
     set_plain_names(plan.target_links(plan.targets))
 
 

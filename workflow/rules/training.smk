@@ -10,16 +10,16 @@ rule training:
         train=source("training", "split", "train.npz"),
     output:
         model=per_run("training", "model.safetensors"),
-        history=per_run("training", "history.parquet"),
         run=per_run("training", "run.json"),
+        history=per_run("training", "history.parquet"),
     log:
         per_job("training"),
     conda:
         "../../envs/rdpipe.yaml"
     threads: study.training.threads
     resources:
-        # weights, gradients and Adam's moments of each run, beside the images
-        mem_mb=lambda w: 3000 + 100 * len(runs("training", w)),
+        mem_mb=need("training", "mem_mb"),
+        runtime=need("training", "runtime"),
         gpu=1,
     params:
         spec=spec("training"),

@@ -1,5 +1,11 @@
 """Set the plain names of one target to the results of the current study."""
 
+import sys
+
+from rdpipe.errors import RdpipeError
 from rdpipe.store import set_plain_names
 
-set_plain_names(snakemake.params.links)
+try:
+    set_plain_names(snakemake.params.links)
+except (OSError, RdpipeError) as error:
+    sys.exit(f"the plain names of results cannot be set: {error}")

@@ -1,25 +1,36 @@
 """Train the runs of one job, together."""
 
-from functools import partial
+from functools import cache, partial
 
 from rdpipe.jobs import Job, items_of_runs
 
 spec, given, out = snakemake.params.spec, snakemake.input, snakemake.output
 
 
-def compute(items, state):
-    from rdpipe import training
+@cache
+def images():
     from rdpipe.files import read_npz
 
-    images = read_npz(given.train)["images"]
+    return read_npz(given.train)["images"]
+
+
+def compute(items, state):
+    from rdpipe import training
+
     runs = [training.Run(**item.axes) for item in items]
-    kept = {"state": state, "save_every": snakemake.params.save_every}
+    how = {"state": state, "save_every": snakemake.params.save_every, "stop": job.stopping}
     for item, trained in zip(
-        items, training.train(images, runs, **kept, **spec["settings"]), strict=True
+        items, training.train(images(), runs, **how, **spec["settings"]), strict=True
     ):
         yield item, partial(training.write_run, trained=trained)
 
 
+def at_once():
+    from rdpipe import training
+
+    return training.capacity(images(), **spec["settings"])
+
+
 files = {"model.safetensors": out.model, "history.parquet": out.history, "run.json": out.run}
 job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0], threads=snakemake.threads)
-job.make_all(items_of_runs(spec["runs"], {"train": given.train}, files), compute)
+job.make_all(items_of_runs(spec["runs"], {"train": given.train}, files), compute, at_once)

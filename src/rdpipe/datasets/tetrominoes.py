@@ -70,12 +70,15 @@ def render(factors: pd.DataFrame, threads: int = 1) -> np.ndarray:
     cos, sin = _cos_sin(angle)
     shape = _fixed(np.stack([cos, sin, scale, x + 0.5, y + 0.5], axis=1))  # (N, 5)
     colour = _fixed(_pure_colour(hue))  # (N, 3)
-    images = np.empty((len(factors), SIDE, SIDE, 3), np.uint8)
+    images = np.zeros((len(factors), SIDE, SIDE, 3), np.uint8)
+    # Shapes of one size at one place make a block, so that few pixels of it need be looked at.
+    alike = np.lexsort(np.floor([scale, x, y]))  # (N,)
 
     def draw(first: int) -> int:
-        block = slice(first, first + BLOCK)
-        count = _coverage(*shape[block].T)
-        images[block] = _shade(count, colour[block])
+        block = alike[first : first + BLOCK]
+        down, across = (_window(centre[block], scale[block]) for centre in (y, x))
+        count = _coverage(shape[block], down, across)
+        images[block, down, across] = _shade(count, colour[block])
         return len(count)
 
     progress = Progress(len(images), "images")
@@ -110,42 +113,51 @@ def _pure_colour(hue: np.ndarray) -> np.ndarray:
     return np.clip(rgb, 0, 1)
 
 
-def _coverage(
-    cos: np.ndarray, sin: np.ndarray, scale: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> np.ndarray:
-    """Covered sub-pixels (B, 32, 32) int16, 0 to 256, of B shapes in fixed-point numbers (B,).
+def _window(centre: np.ndarray, scale: np.ndarray) -> slice:
+    """Pixels, along one side of the image, that any of B shapes may cover; both in pixels (B,).
+
+    Its corners are √13/2 = 1.8 blocks from a shape's centre, which lies half a pixel further on.
+    """
+    ends = math.floor((centre - 2 * scale).min()), math.ceil((centre + 2 * scale + 1).max())
+    return slice(*(min(max(end, 0), SIDE) for end in ends))
+
+
+def _coverage(shape: np.ndarray, down: slice, across: slice) -> np.ndarray:
+    """Covered sub-pixels (B, H, W) int16, 0 to 256, of B shapes in fixed-point numbers (B, 5).
 
     A sub-pixel is covered if its centre is. A line of sub-pixels meets each of the J's two
-    rectangles in one interval, so only the ends of intervals are computed.
+    rectangles in one interval, so only the ends of intervals are computed. `down` and `across` are
+    the H × W pixels to look at.
     """
+    cos, sin, scale, x, y = shape.T
     # One more factor of 2^10, so that distances from lines to edges are multiples of 1024 here.
     cos, sin = cos[:, None] << 10, sin[:, None] << 10
     centres = (2 * np.arange(SIDE * SUB) + 1) << (ONE - 5)  # of sub-pixels, along one side
-    lines = centres.reshape(SIDE, SUB).T[:, None, :]  # (16, 1, 32): line of a pixel, image, pixel
+    lines = centres.reshape(SIDE, SUB)[down].T[:, None, :]  # (16, 1, H): line, image, pixel
     dx, dy = centres[0] - x[:, None], lines - y[:, None]
     # The first sub-pixel of each line in the J's own coordinates: u to the right, v down.
-    u, v = cos * dx - sin * dy, sin * dx + cos * dy  # (16, B, 32)
+    u, v = cos * dx - sin * dy, sin * dx + cos * dy  # (16, B, H)
     block = scale[:, None] << (ONE + 10)
     left, middle, right = (_crossing(u, cos, edge) for edge in (-block, 0 * block, block))
     top, knee, foot = (_crossing(v, sin, edge * block // 2) for edge in (-3, 1, 3))
     upright = _overlap((middle, right), (top, foot))
     toe = _overlap((left, middle), (knee, foot))
-    start, end = np.concatenate([upright, toe], axis=1)  # (32, B, 32)
-    # Of each line, what lies left of each pixel's left side (and of the image's right side).
+    start, end = np.concatenate([upright, toe], axis=1)  # (32, B, H)
+    # Of each line, what lies left of each pixel's left side (and of the last one's right side).
     covered = [
         (np.minimum(end, stop) - np.minimum(start, stop)).sum(axis=0, dtype=np.int16)
-        for stop in range(0, SIDE * SUB + 1, SUB)
+        for stop in range(across.start * SUB, across.stop * SUB + 1, SUB)
     ]
     return np.diff(np.stack(covered, axis=-1), axis=-1)
 
 
 def _crossing(first: np.ndarray, slope: np.ndarray, edge: np.ndarray) -> np.ndarray:
-    """Index (16, B, 32) int16 at which lines cross an edge.
+    """Index (16, B, H) int16 at which lines cross an edge.
 
     On one side of it `coordinate < edge` holds, on the other `coordinate >= edge`, so that shapes
     sharing an edge share no sub-pixel.
 
-    `first` (16, B, 32) is the coordinate of each line's first sub-pixel; from one to the next it
+    `first` (16, B, H) is the coordinate of each line's first sub-pixel; from one to the next it
     grows by 2^16 `slope` (B, 1), a cosine or sine; `edge` (B, 1) is the coordinate of the edge.
     """
     # A line along the edge never crosses it. A step of 1 in place of 0 puts the crossing outside
@@ -158,14 +170,14 @@ def _crossing(first: np.ndarray, slope: np.ndarray, edge: np.ndarray) -> np.ndar
 def _overlap(
     across: tuple[np.ndarray, np.ndarray], down: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """Start and end (2, 16, B, 32) of the sub-pixels between two crossings and two others."""
+    """Start and end (2, 16, B, H) of the sub-pixels between two crossings and two others."""
     start = np.maximum(np.minimum(*across), np.minimum(*down))
     end = np.minimum(np.maximum(*across), np.maximum(*down))
     return np.stack([start, np.maximum(start, end)])
 
 
 def _shade(count: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """Images (B, 32, 32, 3) uint8 of coverage (B, 32, 32) and fixed-point colour (B, 3)."""
+    """Pixels (B, H, W, 3) uint8 of coverage (B, H, W) and fixed-point colour (B, 3)."""
     shift = ONE + 8  # 2^20 is full colour, 2^8 full coverage
     value = count[..., None].astype(np.int64) * (255 * colour)[:, None, None, :]
     return ((value + (1 << (shift - 1))) >> shift).astype(np.uint8)
