@@ -10,10 +10,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock schema bench clean
+.PHONY: help install demo test test-slurm lint format lock schema bench clean
 
 help: ## Show these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 # Written last, so that an installation that fails half-way is taken up again.
 $(INSTALLED): requirements.lock pyproject.toml
@@ -26,6 +26,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/pip install --no-deps --editable .
 	@touch $@
 
+install: $(INSTALLED) ## Create the environment in .venv, which the others do by themselves
+
 demo: $(INSTALLED) ## Run a small study from data to figures (minutes)
 	$(BIN)/snakemake --configfile config/demo.yaml --cores $(CORES)
 	@echo "Done: results/figures/fig3.pdf and its like, the claims in results/figures/claims.pdf," \
@@ -33,6 +35,9 @@ demo: $(INSTALLED) ## Run a small study from data to figures (minutes)
 
 test: $(INSTALLED) ## Run all tests
 	$(BIN)/pytest -n 2
+
+test-slurm: $(INSTALLED) ## Run the study of the tests on a SLURM of this machine's own (as root, on Debian)
+	tests/slurm/run.sh
 
 lint: $(INSTALLED) ## Check style, types and the workflow
 	$(BIN)/ruff check .
@@ -59,8 +64,8 @@ lock: ## Resolve requirements.lock anew from pyproject.toml
 schema: $(INSTALLED) ## Write the config's JSON schema from rdpipe.study
 	$(BIN)/rdpipe schema > workflow/schemas/config.schema.json
 
-bench: $(INSTALLED) ## Run every benchmark
-	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script; done
+bench: $(INSTALLED) ## Measure what docs/performance.md shows, in small sizes (ten minutes)
+	$(BIN)/python benchmarks/all.py
 
 clean: ## Remove the environment and all caches, but no results
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist src/*.egg-info
