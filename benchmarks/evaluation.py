@@ -11,12 +11,13 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from _common import Row, parser, save, show
 from safetensors.torch import save_file
 
 from rdpipe import evaluation, likelihood, models
@@ -71,39 +72,39 @@ def time_calls(module: Any, function: str, seconds: dict[str, float]) -> None:
     setattr(module, function, timed)
 
 
-def main() -> None:
-    """Print one line an architecture; write them all to --json."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--train", type=int, default=81_920, help="training images")
-    parser.add_argument("--test", type=int, default=81_920, help="test images")
-    parser.add_argument("--archs", nargs="+", choices=ARCHS, default=list(ARCHS))
-    parser.add_argument("--images", type=int, default=32, help="images of each part for log p(x)")
-    parser.add_argument("--samples", type=int, default=500, help="samples of each for log p(x)")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="where to write the numbers")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    split, rows = random_split(options.train, options.test), []
+def rows(options: argparse.Namespace) -> Iterator[Row]:
+    """One row an architecture: seconds of each step and of all but log p(x), peak memory so far."""
     asked = {name: value for name, value in vars(options).items() if name not in ("archs", "json")}
     drawn = {"likelihood_images": options.images, "likelihood_samples": [options.samples]}
-    seconds = dict.fromkeys([*(function for _, function in TIMED), "total"], 0.0)
+    split = random_split(options.train, options.test)
+    seconds: dict[str, float] = {}
     for module, function in TIMED:
         time_calls(module, function, seconds)
-    print("seconds (the total without log p(x)), and the peak of memory so far in GB")
-    print("     ", *seconds, "memory", sep="  ")
     for name in options.archs:
-        seconds.update(dict.fromkeys(seconds, 0.0))
+        seconds.update(dict.fromkeys((function for _, function in TIMED), 0.0))
         with tempfile.TemporaryDirectory() as folder:
             paths = write_random_run(Path(folder), ARCHS[name])
             start = time.perf_counter()
             evaluation.write_evaluation(Path(folder), split, **paths, **SETTINGS, **drawn)
-            seconds["total"] = time.perf_counter() - start - seconds["measure_likelihood"]
+            total = time.perf_counter() - start - seconds["measure_likelihood"]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        rows.append({"arch": name, **asked, **seconds, "peak_gb": peak})
-        steps = "".join(f"{value:{len(step) + 2}.1f}" for step, value in seconds.items())
-        print(f"{name}{steps} {peak:7.2f}", flush=True)
-    if options.json:
-        write_json(options.json, rows)
+        yield {"arch": name, **asked, **seconds, "seconds": total, "peak_gb": peak}
+
+
+def main() -> None:
+    """Print one line an architecture; write them all to --json."""
+    options = parser(__doc__)
+    options.add_argument("--train", type=int, default=81_920, help="training images")
+    options.add_argument("--test", type=int, default=81_920, help="test images")
+    options.add_argument("--archs", nargs="+", choices=ARCHS, default=list(ARCHS))
+    options.add_argument("--images", type=int, default=32, help="images of each part for log p(x)")
+    options.add_argument("--samples", type=int, default=500, help="samples of each for log p(x)")
+    options.add_argument("--threads", type=int, default=2)
+    given = options.parse_args()
+    torch.set_num_threads(given.threads)
+    columns = dict.fromkeys((function for _, function in TIMED), "{:.1f}")
+    columns = {"arch": "{}", **columns, "seconds": "{:.1f}", "peak_gb": "{:.2f}"}
+    save(given.json, show("Evaluation; seconds are without log p(x)", rows(given), columns))
 
 
 if __name__ == "__main__":
