@@ -9,7 +9,7 @@ skip() {
 }
 
 [ "$(id -u)" = 0 ] || skip "only root can start a SLURM"
-if pgrep -x slurmctld || pgrep -x slurmd; then
+if pgrep -x slurmctld >/dev/null || pgrep -x slurmd >/dev/null; then
     skip "a SLURM runs here already"
 fi
 if ! { command -v slurmctld && command -v slurmd && command -v munged; } >/dev/null; then

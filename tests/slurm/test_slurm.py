@@ -136,6 +136,10 @@ def test_trainings_are_submitted_as_an_array(story):
     assert "Submitted array job" in story.text
 
 
+def test_tables_and_figures_are_made_on_the_spot(story):
+    assert story.text.count("localrule tables:") == story.text.count("localrule figures:") == 1
+
+
 def test_jobs_at_a_time_see_different_gpus(story):
     assert story.gpus == {"GPU 0", "GPU 1"}
 
