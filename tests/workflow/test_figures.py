@@ -44,3 +44,14 @@ def test_every_figure_is_drawn_from_what_the_workflow_measures(checkout):
     for name in targets:
         numbers = pd.read_csv(checkout.path / f"results/figures/{name}.csv")
         assert len(numbers), name
+
+
+def test_the_report_shows_each_figure_with_its_title_and_numbers(checkout):
+    outcome = checkout.snakemake("--report", "report.html")
+    assert outcome.code == 0, outcome.text
+    report = (checkout.path / "report.html").read_text("utf-8")
+    for name, title in (("fig1", "Figure 1: examples of"), ("fig3", "Figure 3: training and test")):
+        for shows in ("picture", "numbers"):
+            labels = f'"labels": {{"figure": "{name}", "shows": "{shows}"}}'
+            assert labels in report
+            assert title in report[report.index(labels) :][:500]

@@ -12,6 +12,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("
 
 from rdpipe import slurm
 from rdpipe.errors import RdpipeError
+from rdpipe.figures import title
 from rdpipe.plan import RUN_PATH, RUN_STAGES, Plan, address_pattern
 from rdpipe.resources import needs
 from rdpipe.store import check_room, remove_lost, set_plain_names
@@ -100,3 +101,12 @@ def per_job(stage):
     axes = [axis for axis in plan.values if axis not in getattr(study, stage).pack]
     name = "_".join(f"{axis}-{{{axis}}}" for axis in axes) or "all"
     return f"results/logs/{stage}/{{{stage}}}/{name}.log"
+
+
+def in_report(path, shows):
+    """A file of a figure that `snakemake --report` puts in, too."""
+
+    def labels(wildcards):
+        return {"figure": plan.node("figures", wildcards.figures).name, "shows": shows}
+
+    return report(path, category="Figures", caption="../report/figures.rst", labels=labels)

@@ -14,8 +14,8 @@ rule figures:
         ),
     output:
         pdf="results/figures/{figures}.pdf",
-        png="results/figures/{figures}.png",
-        csv="results/figures/{figures}.csv",
+        png=in_report("results/figures/{figures}.png", "picture"),
+        csv=in_report("results/figures/{figures}.csv", "numbers"),
     log:
         "results/logs/figures/{figures}.log",
     localrule: True
@@ -25,6 +25,7 @@ rule figures:
         mem_mb=2000,
     params:
         spec=spec("figures"),
+        title=lambda w: title(plan.node("figures", w.figures).module),
         store=study.store,
     script:
         "../scripts/figures.py"
