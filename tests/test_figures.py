@@ -483,6 +483,7 @@ def test_the_optimal_decoder_has_its_images_below_the_models(sketch):
     ("name", "settings", "sentence"),
     [
         ("fig6", {}, "kind mlp and of kind cnn"),
+        ("fig6", {"archs": [*FOUR_ARCHS, FOUR_ARCHS[0]]}, "no two architectures of one kind"),
         ("fig7", {"archs": [arch("mlp", n) for n in range(1, 9)]}, "8 architectures, but only 7"),
         ("early_stopping", {"archs": ABLATED}, "no architecture with early_stopping"),
         ("ablations", {"archs": STOPPED}, "no architecture with penalty"),

@@ -430,6 +430,15 @@ def test_a_training_that_blows_up_diverges(images: np.ndarray) -> None:
     assert trained.record["status"] == "diverged"
 
 
+def test_a_training_that_stands_still_as_its_moments_overflow_diverges(images: np.ndarray) -> None:
+    sound, still = train(images, [Run(1.0, 0), Run(1e25, 0)], precision="float32")
+    assert np.isfinite(still.history["distortion"]).all()
+    assert still.record["status"] == "diverged"
+    assert still.record["diverged_at"] == SETTINGS["iterations"]
+    assert sound.record["status"] == "finished"
+
+
+
 def test_training_stops_when_all_runs_have_diverged(
     images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,7 +64,8 @@ class Trained:
         the run diverged; the last validation is not finite if the update before it was to blame.
     record
         The settings, status ("finished" or "diverged"), diverged_at (the first iteration, counted
-        from 1, whose D, R or penalty is not finite, or None) and kept_at (the iteration after which
+        from 1, whose D, R or penalty is not finite, or the last, where only a parameter or a moment
+        of Adam's is not, or None) and kept_at (the iteration after which
         the parameters were as they are here, or None if the run diverged before any were kept).
     """
 
@@ -299,8 +300,10 @@ def _trained(
     iteration = iteration.clip(max=iterations)
     last = _of_run(i, pack.engine.parameters)
     kept = _of_run(i, pack.best.parameters) if pack.best else last
-    # no later step sees the last update of all; and nothing is kept where no look was finite
-    finite = all(p.isfinite().all() for p in (*last.values(), *kept.values()))
+    # no later step sees the last update of all; nothing is kept where no look was finite; and what
+    # Adam has an infinite moment of has stood still since, without a sign in D and R
+    moments = (p[i] for p in pack.engine.exp_avg_sq.values())
+    finite = all(p.isfinite().all() for p in (*last.values(), *kept.values(), *moments))
     diverged_at = int(pack.diverged_at[i]) or (None if finite else iterations)
     sound = iteration < (diverged_at or np.inf)
     distortion, rate, penalty = pack.history[sound, :, i].numpy().T

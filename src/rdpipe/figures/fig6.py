@@ -36,7 +36,7 @@ def draw(
     Raises
     ------
     RdpipeError
-        If the experiment lacks MLPs or CNNs.
+        If the experiment lacks MLPs or CNNs, or has several of one depth.
     """
     summary = read_parquet(inputs["summary"])
     plain = [arch for arch in archs if not arch["variant"]]
@@ -44,6 +44,12 @@ def draw(
         raise RdpipeError(
             "it compares MLPs with CNNs; "
             "give its experiment architectures of kind mlp and of kind cnn."
+        )
+    sorts = [(arch["kind"], arch["layers"]) for arch in plain]
+    if len({*sorts}) < len(sorts):
+        raise RdpipeError(
+            "it has one curve an MLP or CNN of each depth; "
+            "give its experiment no two architectures of one kind and number of layers."
         )
     rows = [
         [
