@@ -438,7 +438,6 @@ def test_a_training_that_stands_still_as_its_moments_overflow_diverges(images: n
     assert sound.record["status"] == "finished"
 
 
-
 def test_training_stops_when_all_runs_have_diverged(
     images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,6 +176,42 @@ def test_snakemake_killed_in_mid_study(checkout):
     assert checkout.snakemake(**how).nothing
 
 
+@pytest.mark.parametrize("links", [1, 3])
+def test_everything_killed_while_a_result_is_published(checkout, links):
+    """SIGKILL to Snakemake and its jobs when some or all links of a training have been set.
+
+    Its outputs exist, or some do, but Snakemake has no record that the job ended.
+    """
+    kill = (
+        "if 'beta-1_seed-1' in snakemake.log[0]:\n"
+        "    import os, rdpipe.jobs, rdpipe.store\n"
+        "    def publish(folder, links):\n"
+        f"        rdpipe.store.publish(folder, dict(list(links.items())[:{links}]))\n"
+        "        os.killpg(0, 9)\n"
+        "    rdpipe.jobs.publish = publish\n"
+    )
+    checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + kill)
+    how = SINGLE | {"training": {"iterations": 30, "pack": []}}
+    killed = subprocess.run(
+        checkout.command(**how),
+        cwd=checkout.path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # else the kill would reach these tests
+    )
+    assert killed.returncode == -signal.SIGKILL
+    checkout.edit(ADAPTER, kill, "")
+    before = objects(checkout)
+    assert checkout.snakemake("--unlock", **how).code == 0
+    outcome = checkout.snakemake(**how)
+    assert outcome.code == 0
+    left = {"evaluation half/mlp-1 beta=1 seed=1", "tables fig3", "figures fig3"}
+    assert left <= outcome.computed, outcome.text
+    assert len(outcome.computed) == len(objects(checkout) - before)  # nothing twice
+    again = checkout.snakemake(**how)
+    assert again.nothing, again.text
+
+
 def test_code_edited_while_the_study_runs(checkout):
     """The next job stops with a sentence, and nothing is stored under a wrong key."""
     edit = "open('src/rdpipe/models.py', 'a').write('\\nEXTRA = 1\\n')\n"

@@ -15,6 +15,7 @@ def write(folder):
     write_split(folder, **paths, **spec["settings"])
 
 
-files = {Path(path).name: path for path in (out.train, out.test, out.assignment, out.manifest)}
+# last what others read: where a job is killed in between, something they need is missing
+files = {Path(path).name: path for path in (out.assignment, out.manifest, out.test, out.train)}
 job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0])
 job.make(Item(inputs, files), write)
