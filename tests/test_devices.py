@@ -9,6 +9,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
 import pytest
 import torch
 
@@ -209,6 +210,23 @@ def test_nvidia_smi_that_fails_is_done_without(locks, monkeypatch):
     program.chmod(0o755)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     assert devices.visible_devices() == ["0", "1"]
+
+
+def test_the_leased_device_is_taken_where_counting_has_started_cuda(locks, monkeypatch):
+    monkeypatch.setattr(devices, "LOCKS", locks)
+    monkeypatch.setattr(devices, "visible_devices", lambda: ["0", "1"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # which the lease then sets
+    taken = []
+    for name, stand_in in {
+        "is_available": lambda: True, "device_count": lambda: 2, "set_device": taken.append,
+        "get_device_name": lambda: "a GPU",
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    locks.mkdir()
+    with filelock.FileLock(locks / "0"):  # another job's
+        assert devices.choose.__wrapped__() == torch.device("cuda")
+    assert taken == [1]
+    devices._lease.cache_clear()
 
 
 def test_the_folder_of_locks_is_for_all_users(locks, monkeypatch):

@@ -23,8 +23,7 @@ def flat(images):
 
 @pytest.mark.parametrize("tiles", [(128, 1024), (3, 8)])
 def test_optimal_decoder_agrees_with_the_sum_written_out(monkeypatch, tiles):
-    monkeypatch.setattr(memorization, "TILE_SAMPLES", tiles[0])
-    monkeypatch.setattr(memorization, "TILE_POSTERIORS", tiles[1])
+    monkeypatch.setitem(memorization.TILE, "cpu", tiles)
     images, (mean, log_variance) = random_images(30), random_posteriors(30)
     z = mean[:7] + 0.1
     pixels, perplexity = memorization.optimal_decoder(z, mean, log_variance, images)

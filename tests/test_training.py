@@ -5,8 +5,10 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,7 @@ SETTINGS: dict[str, Any] = {
     "learning_rate": 1e-3,
     "precision": "float64",
     "history_every": 20,
+    "device": "cpu",
 }
 
 
@@ -146,6 +149,34 @@ def test_captured_steps_are_the_steps(images: np.ndarray) -> None:
     assert graphs[32].count == 2 + 5 + 2 and graphs[1].count == 6 + 26 + 6
     for name, p in plain.parameters.items():
         assert torch.equal(p, captured.parameters[name])
+
+
+def test_steps_are_taken_one_by_one_where_graphs_fail(
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With all of CUDA that the engine calls by name replaced, on a CPU."""
+
+    @contextmanager
+    def graph(*_: Any, **__: Any) -> Iterator[None]:
+        """Torch's own, of a capture that something has invalidated."""
+        try:
+            raise RuntimeError("not permitted when stream is capturing")
+        finally:
+            raise RuntimeError("failed due to a previous error during capture")
+        yield
+
+    stream = SimpleNamespace(wait_stream=lambda _: None)
+    left = []
+    for name, stand_in in {
+        "Stream": lambda: stream, "current_stream": lambda: stream, "set_stream": left.append,
+        "stream": nullcontext, "graph_pool_handle": tuple, "CUDAGraph": object, "graph": graph,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    plain, failing = engine(images, [0, 1]), engine(images, [0, 1])
+    failing._capturable = True
+    assert torch.equal(failing.advance(0, 40), plain.advance(0, 40))
+    assert "not permitted when stream is capturing" in caplog.text
+    assert left == [stream] and len(caplog.records) == 1
 
 
 # --- arithmetic -----------------------------------------------------------------------------------
@@ -471,7 +502,10 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 @pytest.mark.parametrize(
     ("arch", "learning_rate", "precision"),
     # early stopping keeps states of before and between the interruptions
-    [(MLP, 0.5, "float32"), (MLP, 0.5, "float64"), (STOPPED, 1e-2, "float32")],
+    [
+        *((MLP, 0.5, "float32"), (MLP, 0.5, "float64"), (CNN, 0.5, "float32")),
+        (STOPPED, 1e-2, "float32"),
+    ],
 )
 def test_resumed_equals_uninterrupted_bit_for_bit(
     images: np.ndarray,
@@ -577,18 +611,30 @@ def test_state_that_does_not_fit_is_ignored(
 # --- memory ---------------------------------------------------------------------------------------
 
 
-def test_out_of_memory_is_told(images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (torch.OutOfMemoryError("tried to allocate 2 GiB"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+    ],
+)
+def test_out_of_memory_is_told(
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch, error: RuntimeError, told: bool
+) -> None:
     def fail(*_: Any) -> None:
-        raise torch.OutOfMemoryError("tried to allocate 2 GiB")
+        raise error
 
     monkeypatch.setattr(Engine, "advance", fail)
-    with pytest.raises(OutOfMemoryError, match=r"^training 2 at once .* GPU .*tried to allocate 2"):
+    with pytest.raises(OutOfMemoryError if told else RuntimeError) as raised:
         train(images, [Run(1.0, 0), Run(1.0, 1)])
+    assert raised.value is error or f"memory than the GPU has free ({error})" in str(raised.value)
 
 
 def test_capacity_counts_what_a_run_takes(
     images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(training.devices, "choose", lambda: torch.device("cpu"))
     assert training.capacity(images, **SETTINGS) == sys.maxsize  # a CPU's memory is asked for
     # weights, biases and what layers hand on, by hand
     sizes = [48, 16, 16, 6, 16, 16, 48]

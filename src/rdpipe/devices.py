@@ -47,6 +47,9 @@ def choose() -> torch.device:
         log.info("device %s of %s is leased", leased, ", ".join(visible))
         os.environ["CUDA_VISIBLE_DEVICES"] = leased
     if torch.cuda.is_available():
+        if len(visible) > 1 and torch.cuda.device_count() > 1:
+            # where NVML is missing, counting devices has started CUDA, which still shows them all
+            torch.cuda.set_device(visible.index(leased))
         log.info("computing on %s", torch.cuda.get_device_name())
         return torch.device("cuda")
     log.info("computing on the CPU%s", ": PyTorch finds no GPU that it can use" if visible else "")

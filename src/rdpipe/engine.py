@@ -36,7 +36,9 @@ CAPTURED = (32, 1)  # steps in each CUDA graph
 
 @contextmanager
 def tuned_process(precision: str) -> Iterator[None]:
-    """The precision of products, and two settings that make many steps of one size faster on a CPU.
+    """The precision of products, deterministic convolutions on a GPU, and two settings of a CPU.
+
+    The latter make many steps of one size faster.
 
     Subnormal numbers (float32: below 1e-38) are taken for zero: Adam's moments of weights whose
     gradient has become zero for good (of a dead unit, say) shrink to them and stay there; measured,
@@ -50,11 +52,14 @@ def tuned_process(precision: str) -> Iterator[None]:
         libc.mallopt(trim_threshold, -1)
         libc.mallopt(mmap_max, 0)
     torch.set_flush_denormal(True)
+    cudnn, deterministic = torch.backends.cudnn, torch.backends.cudnn.deterministic
+    cudnn.deterministic = True  # else gradients of convolutions may be sums in any order
     try:
         with products(precision):
             yield
     finally:
         torch.set_flush_denormal(False)
+        cudnn.deterministic = deterministic
 
 
 def bytes_of_run(network: Network, batch_size: int, dtype: torch.dtype) -> int:
@@ -198,8 +203,13 @@ class Engine:
             self._at.fill_(at)
             for group in self.groups:
                 group.step.fill_(step)
-            take = self._replay if self._graphs else self._take
-            taken = take(min(steps, CHUNK - at), deadline)
+            left = min(steps, CHUNK - at)
+            if self._graphs:
+                taken = self._replay(left)
+            elif self._capturable:
+                taken = self._warm_up(min(left, WARM_UP))
+            else:
+                taken = self._take(left, deadline)
             parts.append(self._values[at : at + taken].clone())
             step, steps = step + taken, steps - taken
         return torch.cat(parts)
@@ -228,13 +238,20 @@ class Engine:
         while taken < count and (taken == 0 or time.monotonic() < deadline):
             self._step()
             taken += 1
-            if self._capturable and taken == WARM_UP:
-                break
-        if self._capturable:
-            self._capture()
         return taken
 
-    def _replay(self, count: int, _deadline: float) -> int:
+    def _warm_up(self, count: int) -> int:
+        """Take `count` steps on the stream that is then captured: libraries keep things by it."""
+        current, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+        aside.wait_stream(current)
+        with torch.cuda.stream(aside):
+            for _ in range(count):
+                self._step()
+        current.wait_stream(aside)
+        self._capture(aside)
+        return count
+
+    def _replay(self, count: int) -> int:
         """Take `count` steps by launching graphs, the longest first."""
         left = count
         for size, graph in self._graphs:
@@ -243,20 +260,23 @@ class Engine:
             left %= size
         return count
 
-    def _capture(self) -> None:
+    def _capture(self, stream: torch.cuda.Stream) -> None:
         """Capture steps as graphs, without taking them."""
-        pool, graphs = torch.cuda.graph_pool_handle(), []
+        current, pool, graphs = torch.cuda.current_stream(), torch.cuda.graph_pool_handle(), []
         try:
             for size in CAPTURED:
                 graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, pool=pool):
+                with torch.cuda.graph(graph, pool=pool, stream=stream):
                     for _ in range(size):
                         self._step()
                 graphs.append((size, graph))
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
-            log.warning("steps are launched one by one, as CUDA graphs failed (%s)", error)
+            # where a capture ends badly, torch says no more than that and leaves the other stream
+            torch.cuda.set_stream(current)
+            cause = error.__context__ or error
+            if isinstance(cause, torch.OutOfMemoryError):
+                raise cause from None
+            log.warning("steps are launched one by one, as CUDA graphs failed (%s)", cause)
             self._capturable = False
         else:
             self._graphs = graphs

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from rdpipe.densities import log_densities
-from rdpipe.estimators import TILE_POSTERIORS, TILE_SAMPLES, log_aggregate_posterior
+from rdpipe.estimators import TILE, log_aggregate_posterior
 from rdpipe.neighbours import nearest
 from rdpipe.progress import Progress
 
@@ -45,11 +45,12 @@ def optimal_decoder(
     pixels = torch.zeros(len(z), math.prod(images.shape[1:]), device=z.device)
     entropy = torch.zeros_like(log_total)
     progress = Progress(len(mean), "optimal decoder")
-    blocks = (tensor.split(TILE_POSTERIORS) for tensor in (mean, log_variance))
-    for first, *posteriors in zip(range(0, len(mean), TILE_POSTERIORS), *blocks, strict=True):
-        x = torch.from_numpy(images[first : first + TILE_POSTERIORS]).to(z.device).flatten(1)
+    samples, n = TILE[z.device.type]
+    blocks = (tensor.split(n) for tensor in (mean, log_variance))
+    for first, *posteriors in zip(range(0, len(mean), n), *blocks, strict=True):
+        x = torch.from_numpy(images[first : first + n]).to(z.device).flatten(1)
         weights = []
-        tiles = (rows.split(TILE_SAMPLES) for rows in (z, log_total, entropy))
+        tiles = (rows.split(samples) for rows in (z, log_total, entropy))
         for z_rows, total, h in zip(*tiles, strict=True):
             log_w = log_densities(z_rows, *posteriors) - total[:, None]
             w = log_w.exp()

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,8 +37,10 @@ log = logging.getLogger("rdpipe")
 _SO_FAR = ("history", "values", "diverged_at")  # what a state file has of `Pack`, but the engine
 _TRAINED = ("parameters", "exp_avg", "exp_avg_sq")  # of the engine
 _BEST = ("iteration", "objective", "history")  # what a state file has of `Best`, but parameters
+_NO_MEMORY = re.compile("out of memory|ALLOC_FAILED")
 MEMORY = 0.8  # of what a device has free, for what can be counted
-STRETCH = 2.0  # seconds of steps on a CPU between looks at the clock and at `stop`
+STRETCH = 2.0  # seconds of steps between looks at the clock and at `stop`
+LEAST_STRETCH = 32  # steps on a GPU, which loses time at every look
 
 
 @dataclass(frozen=True)
@@ -181,10 +184,13 @@ def train(
             _resume(pack, state, key)
         progress = Progress(iterations, "training", done=pack.step)
         saved = time.monotonic()
+        most = LEAST_STRETCH if place.type == "cuda" else history_every
         while not _ended(pack, iterations):
-            before = pack.step
-            left = min(history_every - len(pack.values), iterations - before)
-            _note(pack, pack.engine.advance(before, left, STRETCH))
+            before, start = pack.step, time.monotonic()
+            steps = min(most, history_every - len(pack.values), iterations - before)
+            _note(pack, pack.engine.advance(before, steps, STRETCH))
+            if place.type == "cuda":  # the engine does not wait for it; noting the values does
+                most = max(LEAST_STRETCH, int(steps * STRETCH / (time.monotonic() - start)))
             if len(pack.values) == history_every or pack.step == iterations:
                 _end_interval(pack)
             progress.update(pack.step - before)
@@ -206,7 +212,9 @@ def _telling_of_memory(runs: int) -> Iterator[None]:
     """Say in our own words that a GPU's memory is too small."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:  # CUDA's libraries have no class of their own for it
+        if not (isinstance(error, torch.OutOfMemoryError) or _NO_MEMORY.search(str(error))):
+            raise
         raise OutOfMemoryError(
             f"training {runs} at once takes more memory than the GPU has free ({error}); "
             "free it, or take a smaller network or batch."
