@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
+from torch.optim.adam import adam
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -282,7 +283,7 @@ def sums(task: Task) -> Advance:
     Like Adam they read and write what they change. A copy does not: on a CPU it first reads what it
     is going to overwrite, and would make the bandwidth a third too low.
     """
-    a, b = torch.zeros(2, numbers_added(task), device=task.device)
+    a, b = torch.rand(2, numbers_added(task), device=task.device)
 
     def advance(steps: int) -> None:
         for _ in range(steps):
@@ -291,9 +292,70 @@ def sums(task: Task) -> Advance:
     return advance
 
 
+def own_products(task: Task) -> Advance:
+    """The matrix products of a step and nothing else, in the shapes that dense layers give them.
+
+    Weights are each run's own, and as far from the processor as in training; what layers hand on,
+    and the memory of gradients, is used again by the next run.
+    """
+    together = runs_together(task)
+
+    def random(*shape: int) -> Tensor:
+        return torch.rand(together, *shape, device=task.device, dtype=task.dtype)
+
+    layers = list(task.network.layers())
+    sizes = [(math.prod(layer.inputs), math.prod(layer.outputs)) for layer in layers]
+    weights = [[random(*size) for size in sizes] for _ in range(task.runs // together)]
+    gradients = [random(*size) for size in sizes]
+    inputs, outputs = ([random(BATCH, size[side]) for size in sizes] for side in (0, 1))
+    like_inputs, like_outputs = ([torch.empty_like(x) for x in xs] for xs in (inputs, outputs))
+
+    def advance(steps: int) -> None:
+        with products(task.precision):
+            for step in range(steps * len(weights)):
+                for layer, weight in enumerate(weights[step % len(weights)]):
+                    x, y = inputs[layer], outputs[layer]
+                    torch.bmm(x, weight, out=like_outputs[layer])
+                    torch.bmm(x.mT, y, out=gradients[layer])
+                    if layer:  # images need no gradient
+                        torch.bmm(y, weight.mT, out=like_inputs[layer])
+
+    return advance
+
+
+def own_adam(task: Task) -> Advance:
+    """The steps of Adam and nothing else: PyTorch's fused one, on parameters as large as ours."""
+    together = runs_together(task)
+    shapes = [shape for layer in task.network.layers() for shape in (layer.weight, layer.bias)]
+
+    def zeros() -> list[Tensor]:
+        return [torch.zeros(together, *s, device=task.device, dtype=task.dtype) for s in shapes]
+
+    runs = [(zeros(), zeros(), zeros()) for _ in range(task.runs // together)]
+    gradients = [gradient.add_(0.01) for gradient in zeros()]
+    counts = [torch.ones((), device=task.device) for _ in shapes]
+
+    def advance(steps: int) -> None:
+        for step in range(steps * len(runs)):
+            parameters, exp_avg, exp_avg_sq = runs[step % len(runs)]
+            adam(
+                parameters, gradients, exp_avg, exp_avg_sq, [], counts, fused=True, amsgrad=False,
+                beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, lr=1e-3, maximize=False,
+            )  # fmt: skip
+
+    return advance
+
+
+def runs_together(task: Task) -> int:
+    """How many runs the engine takes at once: on a CPU, one after the other."""
+    return task.runs if task.device.type == "cuda" else 1
+
+
 METHODS: dict[str, Callable[[Task], Advance]] = {
     "products": matrix_products,
     "sums": sums,
+    "own products": own_products,
+    "own Adam": own_adam,
     "plain loop": plain,
     "pythae": pythae,
     "vmap": vmapped,

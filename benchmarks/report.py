@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convolutions import WAYS
 from plot import Rows, read, those
 from workflow import PACKS, paper
 
@@ -102,26 +103,42 @@ def targets(folder: Path) -> str:
     return markdown(("what", "asked", "measured", "met"), lines)
 
 
-def training(folder: Path) -> str:
-    """Throughput of every contender, with its ratios and shares."""
+TRAINING = {
+    "arch": ("arch", "{}"), "method": ("method", "{}"), "runs": ("R", "{}"),
+    "precision": ("precision", "{}"), "model_steps_per_second": ("model-steps/s", "{:.1f}"),
+    "ratio_to_plain": ("/ plain", "{:.2f}"), "ratio_to_pythae": ("/ pythae", "{:.2f}"),
+    "ratio_to_vmap": ("/ vmap", "{:.2f}"), "share_of_peak": ("of product peak", "{:.0%}"),
+    "share_of_parts": ("of its parts", "{:.0%}"),
+}  # fmt: skip
+AGREEMENT = {
+    "arch": ("arch", "{}"), "device": ("device", "{}"), "precision": ("precision", "{}"),
+    "beta": ("β", "{:g}"),
+    **{
+        f"{part}{key}": (f"{part}{head}", form)
+        for part in "DR"
+        for key, head, form in (
+            ("", "", "{:.2f}"), ("_deviation_over_seeds", ": sd over seeds", "{:.2f}"),
+            ("_mean_difference", ": mean difference", "{:+.3f}"),
+            ("_rms_difference", ": rms", "{:.3f}"),
+        )
+    },
+}  # fmt: skip
+EVALUATION = {
+    "arch": ("arch", "{}"), "seconds": ("seconds", "{:.1f}"), "peak_gb": ("GB", "{:.1f}"),
+}  # fmt: skip
+CONVOLUTIONS = {
+    "arch": ("arch", "{}"), "runs": ("R", "{}"), **{way: (way, "{:.2f}") for way in WAYS},
+}  # fmt: skip
 
-    def cell(row: Mapping[str, Any], key: str, form: str) -> str:
-        return "" if row.get(key) is None else form.format(row[key])
 
-    forms = {
-        "model_steps_per_second": "{:.1f}",
-        "ratio_to_plain": "{:.2f}",
-        "ratio_to_pythae": "{:.2f}",
-        "ratio_to_vmap": "{:.2f}",
-        "share_of_peak": "{:.0%}",
-    }
+def table(rows: Rows, columns: Mapping[str, tuple[str, str]]) -> str:
+    """Rows as they were measured: the columns' headings and forms by key."""
     lines = [
-        [row["arch"], row["method"], str(row["runs"]), row["precision"]]
-        + [cell(row, key, form) for key, form in forms.items()]
-        for row in read(folder, "train")
-    ]
-    head = ("arch", "method", "R", "precision", "model-steps/s", "/ plain", "/ pythae", "/ vmap")
-    return markdown((*head, "of product peak"), lines)
+        ["" if row.get(key) is None else form.format(row[key])
+         for key, (_, form) in columns.items()]
+        for row in rows
+    ]  # fmt: skip
+    return markdown([head for head, _ in columns.values()], lines)
 
 
 def largest(rows: Rows, **axes: Any) -> Mapping[str, Any]:
@@ -175,7 +192,10 @@ def blocks(folder: Path) -> dict[str, str]:
     """The tables by name."""
     return {
         "targets": targets(folder),
-        "training": training(folder),
+        "training": table(read(folder, "train"), TRAINING),
+        "agreement": table(read(folder, "agreement"), AGREEMENT),
+        "convolutions": table(read(folder, "convolutions"), CONVOLUTIONS),
+        "evaluation": table(read(folder, "evaluation"), EVALUATION),
         "outlook": outlook(folder),
     }
 
@@ -193,14 +213,15 @@ def write(document: Path, tables: Mapping[str, str]) -> None:
 
 
 def main() -> None:
-    """Print both tables; with --write, put them into a document."""
+    """Print the tables; with --write, put them into a document."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the JSON files are")
     parser.add_argument("--write", type=Path, help="document to put the tables into")
     given = parser.parse_args()
-    print(*blocks(given.folder).values(), sep="\n\n")
+    tables = blocks(given.folder)
+    print(*tables.values(), sep="\n\n")
     if given.write:
-        write(given.write, blocks(given.folder))
+        write(given.write, tables)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from _contenders import (
     PRODUCT_SIZE,
     Advance,
     Task,
+    build,
     numbers_added,
     parameters_of,
 )
@@ -41,12 +42,14 @@ from rdpipe.models import Layer, Network
 PRECISIONS = {"cpu": ["float32", "bfloat16"], "cuda": ["float32", "tf32"]}
 RUNS = {"cpu": [1, 12], "cuda": [1, 12, 60]}
 ROUNDS = {"cpu": 7, "cuda": 5}
-BOUNDS = ("products", "sums")
+BOUNDS = ("products", "sums", "own products", "own Adam")
 # Freed memory stays with the process, whatever it did before: see `_contenders.plain`.
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 Speeds = Mapping[Task, np.ndarray]
 """Steps a second of each contender in each round."""
+ModelSpeeds = Mapping[tuple[str, int, str], np.ndarray]
+"""Model-steps a second in each round, by method, runs and precision."""
 
 
 def gflop(network: Network) -> float:
@@ -123,10 +126,10 @@ def take_turns(tasks: Sequence[Task], options: argparse.Namespace) -> Speeds:
         end.close()  # so that it is known here if the process dies
 
     def ask(task: Task) -> float | None:
-        turns[task].send(True)
         try:
+            turns[task].send(True)
             answer = turns[task].recv()
-        except EOFError:
+        except (EOFError, OSError):
             answer = "its process was killed"
         if isinstance(answer, str):
             print(f"{task.arch} {task.method} {task.runs} {task.precision}: {answer}")
@@ -150,9 +153,15 @@ def contenders(arch: str, options: argparse.Namespace) -> list[Task]:
     def task(method: str, runs: int = 1, precision: str = "float32") -> Task:
         return Task(method, arch, runs, precision, device)
 
+    parts = [
+        *(task("own products", runs, p) for p in precisions for runs in options.runs),
+        *(task("own Adam", runs) for runs in options.runs),
+    ]
+    dense = all(layer.dense for layer in build(arch).layers())
     return [
         *(task("products", precision=precision) for precision in precisions),
         *(task("sums", runs) for runs in dict.fromkeys([1, *options.runs])),
+        *(parts if dense else []),
         task("plain loop"),
         *([task("pythae")] if find_spec("pythae") else []),
         *(task("vmap", runs) for runs in options.runs if runs > 1),
@@ -166,7 +175,14 @@ def rows(speeds: Speeds) -> list[dict[str, Any]]:
     return [row(task, of) for task in speeds if task.method not in BOUNDS]
 
 
-def row(task: Task, of: Mapping[tuple[str, int, str], np.ndarray]) -> dict[str, Any]:
+def parts_alone(task: Task, of: ModelSpeeds) -> np.ndarray | None:
+    """Model-steps a second, were a step its own products and its own Adam and nothing else."""
+    own = [("own products", task.runs, task.precision), ("own Adam", task.runs, "float32")]
+    seconds = [1 / of[part] for part in own if part in of]
+    return 1 / np.sum(seconds, axis=0) if len(seconds) == len(own) else None
+
+
+def row(task: Task, of: ModelSpeeds) -> dict[str, Any]:
     """What is reported of one contender, from the model-steps a second of all in each round."""
     kind, network, runs = task.device.type, task.network, task.runs
     mine = of[task.method, runs, task.precision]
@@ -176,6 +192,7 @@ def row(task: Task, of: Mapping[tuple[str, int, str], np.ndarray]) -> dict[str, 
     moved = gigabytes(network, task.dtype.itemsize)
     bounds = {"products": peak / gflop(network), "traffic": bandwidth / moved}
     bound = min(bounds, key=lambda name: np.median(bounds[name]))
+    parts = parts_alone(task, of)
 
     def ratio(other: np.ndarray | None) -> float | None:
         return None if other is None else float(np.median(mine / other))
@@ -187,9 +204,11 @@ def row(task: Task, of: Mapping[tuple[str, int, str], np.ndarray]) -> dict[str, 
         "ratio_to_pythae": ratio(of.get(("pythae", 1, "float32"))),
         "ratio_to_vmap": ratio(of.get(("vmap", runs, "float32"))),
         "share_of_peak": ratio(bounds["products"]), "share_of_bound": ratio(bounds[bound]),
-        "bound": bound, "peak_gflop_per_second": float(np.median(peak)),
-        "gflop_of_model_step": gflop(network), "gigabytes_per_second": float(np.median(bandwidth)),
-        "gigabytes_of_model_step": moved, "model_steps_per_second_of_rounds": mine.tolist(),
+        "bound": bound, "share_of_parts": ratio(parts),
+        "parts_model_steps_per_second": None if parts is None else float(np.median(parts)),
+        "peak_gflop_per_second": float(np.median(peak)), "gflop_of_model_step": gflop(network),
+        "gigabytes_per_second": float(np.median(bandwidth)), "gigabytes_of_model_step": moved,
+        "model_steps_per_second_of_rounds": mine.tolist(),
     }  # fmt: skip
 
 
@@ -199,6 +218,7 @@ COLUMNS = {
     "ratio_to_plain": ("/ plain", "{:>7.2f}"), "ratio_to_pythae": ("/ pythae", "{:>8.2f}"),
     "ratio_to_vmap": ("/ vmap", "{:>6.2f}"), "share_of_peak": ("of peak", "{:>7.0%}"),
     "share_of_bound": ("of bound", "{:>8.0%}"), "bound": ("bound by", "{:8}"),
+    "share_of_parts": ("of parts", "{:>8.0%}"),
 }  # fmt: skip
 """Heading and format of what the table shows of a row."""
 

@@ -67,16 +67,14 @@ def test_the_outlook_is_in_proportion(numbers):
 
 
 def test_tables_are_put_into_a_document_and_nothing_else_changes(numbers, tmp_path):
+    names = ("targets", "training", "agreement", "convolutions", "evaluation", "outlook")
     document = tmp_path / "page.md"
-    document.write_text("a\n<!-- targets -->\nold\n<!-- /targets -->\nb\n"
-                        "<!-- training -->\n<!-- /training -->\n"
-                        "<!-- outlook -->\n<!-- /outlook -->\nc\n")  # fmt: skip
+    document.write_text("a\n" + "".join(f"<!-- {n} -->\nold\n<!-- /{n} -->\nb\n" for n in names))
     printed = call("report.py", numbers, "--write", document)
-    targets, training, outlook = printed.rstrip("\n").split("\n\n")
-    assert document.read_text("utf-8") == (
-        f"a\n<!-- targets -->\n{targets}\n<!-- /targets -->\nb\n"
-        f"<!-- training -->\n{training}\n<!-- /training -->\n"
-        f"<!-- outlook -->\n{outlook}\n<!-- /outlook -->\nc\n"
+    tables = printed.rstrip("\n").split("\n\n")
+    filled = zip(names, tables, strict=True)
+    assert document.read_text("utf-8") == "a\n" + "".join(
+        f"<!-- {name} -->\n{table}\n<!-- /{name} -->\nb\n" for name, table in filled
     )
 
 
