@@ -1,6 +1,6 @@
 """What the benchmarks share: this checkout's library, what a process costs, rows shown and kept.
 
-`train_throughput.py` does without it, because it must run where only torch is installed.
+Needs nothing but numpy: `train_throughput.py` must run where little more is installed.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +38,37 @@ def machine() -> dict[str, Any]:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    commit = None
-    with suppress(OSError, subprocess.CalledProcessError):
-        call = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-        commit = subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+    torch = sys.modules.get("torch")  # of benchmarks that do without, there is nothing to tell
+    gpu = torch is not None and torch.cuda.is_available()
+    versions = {}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
     return {
         "processor": models[0] if models else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "system": platform.system(),
+        "threads": torch.get_num_threads() if torch else None,
+        "gpu": torch.cuda.get_device_name() if gpu else None,
+        "cuda": torch.version.cuda if gpu else None,
         "python": platform.python_version(),
-        **{name: version(name) for name in LIBRARIES},
-        "commit": commit,
+        **versions,
+        "commit": commit(),
     }
+
+
+def commit() -> str | None:
+    """That of this checkout, "-dirty" if code or workflow differ from it; None outside of git."""
+
+    def git(*arguments: str) -> str:
+        call = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+
+    with suppress(OSError, subprocess.CalledProcessError):
+        changed = git("status", "--porcelain", "src", "benchmarks", "workflow", "profiles")
+        return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
+    return None
 
 
 def show(title: str, rows: Iterable[Row], columns: Mapping[str, str]) -> list[Row]:

@@ -12,13 +12,12 @@ not trained on, all with the same noise.
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from _common import parser, save
 from torch import Tensor
-from train_throughput import machine, write
 
 from rdpipe import models, objectives, training
 from rdpipe.objectives import Objective
@@ -115,15 +114,14 @@ def summary(part: str, values: np.ndarray, reference: np.ndarray) -> dict[str, A
 
 def main() -> None:
     """Train, print a table and, if asked, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--archs", nargs="+", default=["mlp-1", "mlp-3", "cnn-1"])
-    parser.add_argument("--betas", type=float, nargs="+", default=[0.1, 1.0])
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--iterations", type=int, default=200)
-    parser.add_argument("--width", type=int, default=256, help="of layers; the paper has 512")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--json", type=Path, help="where to write the numbers")
-    options = parser.parse_args()
+    command_line = parser(__doc__)
+    command_line.add_argument("--archs", nargs="+", default=["mlp-1", "mlp-3", "cnn-1"])
+    command_line.add_argument("--betas", type=float, nargs="+", default=[0.1, 1.0])
+    command_line.add_argument("--seeds", type=int, default=4)
+    command_line.add_argument("--iterations", type=int, default=200)
+    command_line.add_argument("--width", type=int, default=256, help="of layers; the paper has 512")
+    command_line.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = command_line.parse_args()
     torch.set_num_threads(options.threads)
     heads = [f"{part}{column}" for part in "DR" for column in ("", " sd", " diff", " rms")]
     layout = "{:6} {:6} {:9} {:>5}" + 2 * "  {:>8} {:>7} {:>7} {:>6}"
@@ -136,8 +134,7 @@ def main() -> None:
             cells = [f"{row[f'{part}{key}']:{form}}" for part in "DR" for key, form in COLUMNS]
             given = (row[key] for key in ("arch", "device", "precision", "beta"))
             print(layout.format(*given, *cells), flush=True)
-    if options.json:
-        write(options.json, machine(options.threads), rows)
+    save(options.json, rows)
 
 
 COLUMNS = [("", ".3f"), ("_deviation_over_seeds", ".3f"), ("_mean_difference", "+.3f"),

@@ -8,24 +8,19 @@ all of them alike. Each has a process of its own; all have the same settings of 
 """
 
 import argparse
-import json
 import math
 import multiprocessing
 import os
-import platform
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from _common import machine, parser, save
 from _contenders import (
     BATCH,
     METHODS,
@@ -40,8 +35,10 @@ from _contenders import (
 from rdpipe.models import Layer, Network
 
 PRECISIONS = {"cpu": ["float32", "bfloat16"], "cuda": ["float32", "tf32"]}
+# A GPU is often lent for minutes; each process of a contender takes seconds to start there.
+ARCHS = {"cpu": ["mlp-1", "mlp-3", "cnn-1", "cnn-3"], "cuda": ["mlp-1", "mlp-3", "cnn-1"]}
 RUNS = {"cpu": [1, 12], "cuda": [1, 12, 60]}
-ROUNDS = {"cpu": 7, "cuda": 5}
+ROUNDS = {"cpu": 7, "cuda": 3}
 BOUNDS = ("products", "sums", "own products", "own Adam")
 # Freed memory stays with the process, whatever it did before: see `_contenders.plain`.
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
@@ -234,48 +231,21 @@ def line(row: Mapping[str, Any] | None = None) -> str:
     return "  ".join(cells)
 
 
-def machine(threads: int) -> dict[str, Any]:
-    """What was measured on and with."""
-    processor = platform.processor()
-    with suppress(OSError):  # Linux says more
-        text = Path("/proc/cpuinfo").read_text("utf-8")
-        processor = "".join(re.findall(r"model name\s*: (.*)", text)[:1]) or processor
-    commit = None
-    with suppress(OSError, subprocess.CalledProcessError):
-        call = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-        commit = subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
-    gpu = torch.cuda.is_available()
-    return {
-        "processor": processor, "cores": os.cpu_count(), "threads": threads,
-        "gpu": torch.cuda.get_device_name() if gpu else None,
-        "cuda": torch.version.cuda if gpu else None, "torch": torch.__version__,
-        "python": platform.python_version(), "system": platform.system(), "commit": commit,
-    }  # fmt: skip
-
-
-def write(path: Path, machine: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write what was measured as JSON, with the machine and the command."""
-    script, *arguments = sys.argv
-    if "--json" in arguments:  # where it lies says nothing
-        del arguments[(at := arguments.index("--json")) : at + 2]
-    command = " ".join(["python", f"benchmarks/{Path(script).name}", *arguments])
-    text = json.dumps({"command": command, "machine": machine, "rows": rows}, indent=2)
-    path.write_text(text + "\n", "utf-8")
-
-
 def parse() -> argparse.Namespace:
     """The command line; what depends on the device has its defaults."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--archs", nargs="+", default=["mlp-1", "mlp-3", "cnn-1", "cnn-3"])
-    parser.add_argument("--runs", type=int, nargs="+", help=f"runs of a pack, else {RUNS}")
-    parser.add_argument("--precision", nargs="+", help=f"of the engine, else {PRECISIONS}")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--rounds", type=int, help=f"else {ROUNDS}")
-    parser.add_argument("--seconds", type=float, default=0.4, help="of a contender in a round")
-    parser.add_argument("--json", type=Path, help="where to write the numbers")
-    options = parser.parse_args()
+    command_line = parser(__doc__)
+    command_line.add_argument("--device", default="cpu", help="cpu or cuda")
+    command_line.add_argument("--archs", nargs="+", help=f"else {ARCHS}")
+    command_line.add_argument("--runs", type=int, nargs="+", help=f"runs of a pack, else {RUNS}")
+    command_line.add_argument("--precision", nargs="+", help=f"of the engine, else {PRECISIONS}")
+    command_line.add_argument("--threads", type=int, default=torch.get_num_threads())
+    command_line.add_argument("--rounds", type=int, help=f"else {ROUNDS}")
+    command_line.add_argument(
+        "--seconds", type=float, default=0.4, help="of a contender in a round"
+    )
+    options = command_line.parse_args()
     kind = torch.device(options.device).type
+    options.archs = options.archs or ARCHS[kind]
     options.runs = options.runs or RUNS[kind]
     options.rounds = options.rounds or ROUNDS[kind]
     options.precision = options.precision or PRECISIONS[kind]
@@ -286,9 +256,10 @@ def main() -> None:
     """Measure, print a table and, if asked, write JSON."""
     options = parse()
     os.environ.update(ALLOCATOR)  # for the processes of the contenders
-    described = machine(options.threads)
-    name = described["gpu" if torch.device(options.device).type == "cuda" else "processor"]
-    print(f"{name}, torch {torch.__version__}, {options.threads} threads")
+    torch.set_num_threads(options.threads)
+    told = machine()
+    print(f"{told['gpu' if options.device != 'cpu' else 'processor']}, torch {torch.__version__}, "
+          f"{options.threads} threads")  # fmt: skip
     if not find_spec("pythae"):
         print("pythae is not installed, so it takes no part: pip install '.[bench]'")
     print(line(), flush=True)
@@ -297,8 +268,7 @@ def main() -> None:
         for measured_row in rows(take_turns(contenders(arch, options), options)):
             measured.append(measured_row)
             print(line(measured_row), flush=True)
-    if options.json:
-        write(options.json, described, measured)
+        save(options.json, measured)  # after each: what is cut short keeps what it has
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ def throughput(contenders):
     return importlib.import_module("train_throughput")
 
 
-@pytest.mark.parametrize("method", ["products", "sums", "plain loop", "vmap", "rdpipe"])
+@pytest.mark.parametrize(
+    "method", ["products", "sums", "own products", "own Adam", "plain loop", "vmap", "rdpipe"]
+)
 def test_each_contender_takes_steps(contenders, method):
     task = contenders.Task(method, "mlp-1", 2, "float32", torch.device("cpu"))
     contenders.METHODS[method](task)(2)
