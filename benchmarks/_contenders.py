@@ -22,9 +22,9 @@ from torch.optim.adam import adam
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from rdpipe import models
+from rdpipe import networks
 from rdpipe.engine import Engine, tuned_process
-from rdpipe.models import Layer, Network
+from rdpipe.networks import KERNEL, PADDING, STRIDE, Layer, Network
 from rdpipe.objectives import Objective
 from rdpipe.precision import products
 
@@ -63,12 +63,7 @@ def build(arch: str) -> Network:
     """The paper's networks: mlp-1 has one layer, cnn-3 has three."""
     kind, layers = arch.split("-")
     sizes = {"width": 512, "channels": 64, "dense": 0, "latent": 10}
-    return models.build({"kind": kind, "layers": int(layers), **sizes}, SHAPE)
-
-
-def parameters_of(layer: Layer) -> int:
-    """How many parameters a layer of one run has."""
-    return math.prod(layer.weight) + math.prod(layer.bias)
+    return networks.build({"kind": kind, "layers": int(layers), **sizes}, SHAPE)
 
 
 def random_images() -> np.ndarray:
@@ -85,7 +80,7 @@ def module(layer: Layer) -> nn.Module:
     """A layer as one would write it for a single run, with images in PyTorch's order."""
     if not layer.dense:
         kind = nn.ConvTranspose2d if layer.grows else nn.Conv2d
-        sizes = (models.KERNEL, models.STRIDE, models.PADDING)
+        sizes = (KERNEL, STRIDE, PADDING)
         return kind(layer.inputs[-1], layer.outputs[-1], *sizes)
     *sides, channels = layer.outputs
     return nn.Sequential(
@@ -271,10 +266,8 @@ def numbers_added(task: Task) -> int:
     Both together are as large as parameters, gradients and both moments of all runs: what fits a
     cache here does so there.
     """
-    sizes = (
-        math.prod(part) for layer in task.network.layers() for part in (layer.weight, layer.bias)
-    )
-    return max(2 * task.runs * sum(sizes), SMALLEST_SUM[task.device.type])
+    parameters = sum(layer.parameters for layer in task.network.layers())
+    return max(2 * task.runs * parameters, SMALLEST_SUM[task.device.type])
 
 
 def sums(task: Task) -> Advance:

@@ -19,7 +19,7 @@ import torch
 from _common import parser, save
 from torch import Tensor
 
-from rdpipe import models, objectives, training
+from rdpipe import networks, objectives, training
 from rdpipe.objectives import Objective
 
 SIDE, BATCH, LATENT = 32, 128, 10
@@ -67,7 +67,7 @@ def measure(
     """D and R of one run in nats, in float64."""
     x = torch.from_numpy(images).flatten(1).double() / 255
     noise = torch.randn(len(x), LATENT, generator=torch.Generator().manual_seed(0))
-    network = models.build(arch, images.shape[1:])
+    network = networks.build(arch, images.shape[1:])
     objective = Objective(network, "rate", torch.ones(1, dtype=torch.float64), len(x))
     of_one = {name: p[None].double() for name, p in parameters.items()}
     distortion, rate, _ = objectives.terms(objective, of_one, x[None], noise[None].double())

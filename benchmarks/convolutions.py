@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from rdpipe import models
 from rdpipe.engine import tuned_process
-from rdpipe.models import KERNEL, PADDING, STRIDE, Layer
+from rdpipe.networks import KERNEL, PADDING, STRIDE, Layer
 
 Parameters = Mapping[str, Tensor]
 

@@ -20,7 +20,7 @@ import torch
 from _common import Row, parser, save, show
 from safetensors.torch import save_file
 
-from rdpipe import evaluation, likelihood, models
+from rdpipe import evaluation, likelihood, models, networks
 from rdpipe.files import write_json
 from rdpipe.images import bernoulli_entropy
 
@@ -52,7 +52,7 @@ def random_split(n_train: int, n_test: int) -> evaluation.Split:
 
 def write_random_run(folder: Path, arch: Mapping[str, Any]) -> dict[str, Path]:
     """A run as a training leaves it, with its initial parameters."""
-    parameters = models.initial_parameters(models.build(arch, SHAPE), [0])
+    parameters = models.initial_parameters(networks.build(arch, SHAPE), [0])
     paths = {"run": folder / "run.json", "model": folder / "model.safetensors"}
     save_file({name: tensor[0].contiguous() for name, tensor in parameters.items()}, paths["model"])
     write_json(paths["run"], {"status": "finished", "arch": arch, "image_shape": SHAPE})

@@ -8,7 +8,6 @@ all of them alike. Each has a process of its own; all have the same settings of 
 """
 
 import argparse
-import math
 import multiprocessing
 import os
 import re
@@ -29,10 +28,9 @@ from _contenders import (
     Task,
     build,
     numbers_added,
-    parameters_of,
 )
 
-from rdpipe.models import Layer, Network
+from rdpipe.networks import Network
 
 PRECISIONS = {"cpu": ["float32", "bfloat16"], "cuda": ["float32", "tf32"]}
 # A GPU is often lent for minutes; each process of a contender takes seconds to start there.
@@ -54,15 +52,8 @@ def gflop(network: Network) -> float:
 
     Forward, gradient of the weights, gradient of the inputs; the images need no gradient.
     """
-
-    def multiplications(layer: Layer) -> int:
-        # a convolution multiplies its weight at every pixel of the smaller of its two images
-        small = min(layer.inputs, layer.outputs, key=lambda shape: shape[0])
-        pixels = 1 if layer.dense else math.prod(small[:2])
-        return pixels * math.prod(layer.weight)
-
-    layers = list(network.layers())
-    return 2 * BATCH * (3 * sum(map(multiplications, layers)) - multiplications(layers[0])) / 1e9
+    first = next(network.layers())
+    return 2 * BATCH * (3 * network.products - first.products) / 1e9
 
 
 def gigabytes(network: Network, bytes_each: int) -> float:
@@ -72,7 +63,7 @@ def gigabytes(network: Network, bytes_each: int) -> float:
     gradient) and by Adam, which writes it; its gradient, written and read; and both moments, read
     and written. What layers hand on is left out: caches may hold it.
     """
-    sizes = [parameters_of(layer) for layer in network.layers()]
+    sizes = [layer.parameters for layer in network.layers()]
     return bytes_each * (10 * sum(sizes) - sizes[0]) / 1e9
 
 

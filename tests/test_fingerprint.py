@@ -90,10 +90,10 @@ CLOSURES = {
     "datasets.images": DATASET + "errors sources",
     "splits": "files errors",
     "neighbours": "files devices errors progress precision",
-    "training": "files errors devices models streams progress densities objectives early_stopping "
-    "engine precision",
-    "evaluation": "files errors devices models streams progress densities images estimators "
-    "likelihood memorization neighbours precision",
+    "training": "files errors devices networks models streams progress densities objectives "
+    "early_stopping engine precision",
+    "evaluation": "files errors devices networks models streams progress densities images "
+    "estimators likelihood memorization neighbours precision",
     "tables": "files errors",
 }
 

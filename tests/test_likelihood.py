@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rdpipe import likelihood, models
+from rdpipe import likelihood, models, networks
 
 SHAPE = (2, 3, 1)
 PIXELS = math.prod(SHAPE)
@@ -14,7 +14,7 @@ PIXELS = math.prod(SHAPE)
 
 def random_vae(latent=1, scale=3.0, seed=0):
     """A network whose decoder really bends the latent space, in float64."""
-    network = models.build({"kind": "mlp", "layers": 1, "width": 8, "latent": latent}, SHAPE)
+    network = networks.build({"kind": "mlp", "layers": 1, "width": 8, "latent": latent}, SHAPE)
     parameters = models.initial_parameters(network, [seed])
     return network, {name: scale * tensor.double() for name, tensor in parameters.items()}
 

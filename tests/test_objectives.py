@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rdpipe import models, objectives
+from rdpipe import models, networks, objectives
 from rdpipe.objectives import Objective
 
 PENALTIES = ["rate", "mutual_information", "marginal_kl"]
@@ -21,7 +21,7 @@ def penalty(
     noise: torch.Tensor,
 ) -> torch.Tensor:
     """The penalty (R,) of posteriors (R, B, D)."""
-    network = models.build({"kind": "mlp", "layers": 1, "width": 4, "latent": LATENT}, (2, 2, 1))
+    network = networks.build({"kind": "mlp", "layers": 1, "width": 4, "latent": LATENT}, (2, 2, 1))
     initial = models.initial_parameters(network, len(mean) * [0])
     parameters = {name: p.to(mean.dtype) for name, p in initial.items()}
     monkeypatch.setattr(models, "encode", lambda *_: (mean, log_variance))

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from rdpipe import early_stopping, models, objectives, streams, training
+from rdpipe import early_stopping, models, networks, objectives, streams, training
 from rdpipe.engine import Engine
 from rdpipe.errors import OutOfMemoryError, RdpipeError
 from rdpipe.objectives import Objective
@@ -105,7 +105,7 @@ def test_noise_is_standard_normal() -> None:
 
 def engine(images: np.ndarray, seeds: list[int]) -> Engine:
     """An engine before its first step."""
-    network = models.build(MLP, images.shape[1:])
+    network = networks.build(MLP, images.shape[1:])
     beta = torch.linspace(0.1, 2, len(seeds), dtype=torch.float64)
     pixels = torch.from_numpy(images).flatten(1)
     return Engine(Objective(network, "rate", beta, len(pixels)), pixels, seeds, 8, 1e-3)
@@ -211,7 +211,7 @@ def plain_training(images: np.ndarray, run: Run) -> tuple[PlainVAE, np.ndarray]:
     """The model and the (iterations, 2) values of D and R of an ordinary loop in float64."""
     arch, batch_size = SETTINGS["arch"], SETTINGS["batch_size"]
     model = PlainVAE(arch, images[0].size).double()
-    initial = models.initial_parameters(models.build(arch, images.shape[1:]), [run.seed])
+    initial = models.initial_parameters(networks.build(arch, images.shape[1:]), [run.seed])
     model.load_state_dict(
         {name: p[0].T if "weight" in name else p[0, 0] for name, p in initial.items()}
     )
@@ -349,7 +349,7 @@ def test_held_out_examples_are_whole_batches_of_the_others(share: float, sizes: 
 def test_validation_is_the_objective_on_all_held_out_examples(images: np.ndarray) -> None:
     pixels = torch.from_numpy(images).flatten(1)
     _, held_out = early_stopping.hold_out(pixels, 0.7, batch_size=16, latent=3)  # 12, 12 and 11
-    network = models.build(MLP, images.shape[1:])
+    network = networks.build(MLP, images.shape[1:])
     initial = models.initial_parameters(network, [0, 1])
     parameters = {name: p.double().requires_grad_() for name, p in initial.items()}
     beta = torch.tensor([0.5, 2.0], dtype=torch.float64)

@@ -23,7 +23,6 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from rdpipe import models, objectives, streams
-from rdpipe.models import Network
 from rdpipe.objectives import Objective
 from rdpipe.precision import products
 from rdpipe.streams import CHUNK
@@ -60,17 +59,6 @@ def tuned_process(precision: str) -> Iterator[None]:
     finally:
         torch.set_flush_denormal(False)
         cudnn.deterministic = deterministic
-
-
-def bytes_of_run(network: Network, batch_size: int, dtype: torch.dtype) -> int:
-    """Memory that each run of a pack takes on its device, counted.
-
-    Parameters, gradients, Adam's two moments and what early stopping keeps; and four times what
-    layers hand on: forward, backward, and the loss's own.
-    """
-    parameters = sum(math.prod(p) for layer in network.layers() for p in (layer.weight, layer.bias))
-    handed_on = batch_size * sum(math.prod(layer.outputs) for layer in network.layers())
-    return dtype.itemsize * (5 * parameters + 4 * handed_on)
 
 
 @dataclass(frozen=True)

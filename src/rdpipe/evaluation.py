@@ -21,10 +21,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from rdpipe import devices, estimators, likelihood, memorization, models, streams
+from rdpipe import devices, estimators, likelihood, memorization, models, networks, streams
 from rdpipe.files import read_json, read_npz, read_parquet, write_npz, write_parquet
 from rdpipe.images import bernoulli_entropy
 from rdpipe.likelihood import BLOCK
+from rdpipe.networks import Network
 from rdpipe.precision import products
 from rdpipe.progress import Progress
 
@@ -129,7 +130,7 @@ def difficult(distance: np.ndarray, examples: int) -> np.ndarray:
 
 
 def measure(
-    network: models.Network,
+    network: Network,
     parameters: Mapping[str, Tensor],
     part: Part,
     noise: np.random.Generator,
@@ -210,7 +211,7 @@ def measure_rate_terms(
 
 
 def measure_optimal_decoder(
-    network: models.Network,
+    network: Network,
     parameters: Mapping[str, Tensor],
     chosen: Encoded,
     train: Encoded,
@@ -235,7 +236,7 @@ def measure_optimal_decoder(
 
 
 def measure_memorization(
-    network: models.Network, parameters: Mapping[str, Tensor], chosen: Encoded, train: Encoded
+    network: Network, parameters: Mapping[str, Tensor], chosen: Encoded, train: Encoded
 ) -> dict[str, float]:
     """Share of the chosen test examples that the run reconstructs as training images.
 
@@ -251,7 +252,7 @@ def measure_memorization(
 
 
 def measure_run(
-    network: models.Network, parameters: Mapping[str, Tensor], split: Split, settings: Settings
+    network: Network, parameters: Mapping[str, Tensor], split: Split, settings: Settings
 ) -> tuple[dict[str, dict[str, float]], dict[str, Encoded]]:
     """All metrics of one run by part and name, and the parts as it encodes them."""
     vae, seed = (network, parameters), settings.seed
@@ -279,7 +280,7 @@ def measure_run(
     return metrics, encoded
 
 
-def decode(network: models.Network, parameters: Mapping[str, Tensor], z: Tensor) -> Tensor:
+def decode(network: Network, parameters: Mapping[str, Tensor], z: Tensor) -> Tensor:
     """The pixels' Bernoulli means (M, P) at z (M, D)."""
     blocks = z.to(parameters["mean.bias"]).split(BLOCK[z.device.type])
     return torch.cat([models.decode(network, parameters, z[None])[0].sigmoid_() for z in blocks])
@@ -295,7 +296,7 @@ def to_uint8(pixels: Tensor, shape: Sequence[int]) -> np.ndarray:
 
 
 def reconstruct(
-    network: models.Network, parameters: Mapping[str, Tensor], chosen: Encoded, train: Encoded
+    network: Network, parameters: Mapping[str, Tensor], chosen: Encoded, train: Encoded
 ) -> dict[str, np.ndarray]:
     """What the run's decoder ("reconstruction") and the optimal one ("optimal") make of M examples.
 
@@ -338,7 +339,7 @@ def write_evaluation(
     metrics: dict[str, dict[str, float]] = {"train": {}, "test": {}}
     pictures = {"reconstruction": black, "optimal": black}
     if record["status"] == "finished":
-        vae = models.build(record["arch"], record["image_shape"]), _read_parameters(model)
+        vae = networks.build(record["arch"], record["image_shape"]), _read_parameters(model)
         metrics, encoded = measure_run(*vae, split, chosen)
         pictures = reconstruct(*vae, encoded["test"][rows], encoded["train"])
     names = [*METRICS, *likelihood.columns(chosen.likelihood_samples)]

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from rdpipe import models
 from rdpipe.densities import log_own_posterior, log_prior
+from rdpipe.networks import Network
 from rdpipe.progress import Progress
 
 # Examples (here, images times samples) that pass through the networks at a time, by kind of device:
@@ -39,7 +40,7 @@ def columns(samples: Sequence[int]) -> list[str]:
 
 
 def measure_likelihood(
-    network: models.Network,
+    network: Network,
     parameters: Mapping[str, Tensor],
     x: Tensor,
     mean: Tensor,
@@ -88,7 +89,7 @@ def measure_likelihood(
 
 
 def log_weights(
-    network: models.Network,
+    network: Network,
     parameters: Mapping[str, Tensor],
     x: Tensor,
     mean: Tensor,

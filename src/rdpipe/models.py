@@ -8,9 +8,7 @@ dimensions.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,110 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rdpipe import streams
-from rdpipe.errors import RdpipeError
-
-KERNEL, STRIDE, PADDING = 4, 2, 1  # of every convolution: each halves an image, or doubles it
-
-
-@dataclass(frozen=True)
-class Layer:
-    """What leads from one shape to another: (features,) or, of an image, (H, W, C).
-
-    From image to image it is a convolution, transposed where the image grows; else it is dense.
-    """
-
-    name: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-    @property
-    def dense(self) -> bool:
-        """Whether all outputs see all inputs."""
-        return len(self.inputs) == 1 or len(self.outputs) == 1
-
-    @property
-    def grows(self) -> bool:
-        """Whether the outputs are more than the inputs along an image's sides."""
-        return self.outputs[0] > self.inputs[0]
-
-    @property
-    def weight(self) -> tuple[int, ...]:
-        """Shape of one run's weight."""
-        if self.dense:
-            return math.prod(self.inputs), math.prod(self.outputs)
-        inputs, outputs = self.inputs[-1], self.outputs[-1]
-        return (*((inputs, outputs) if self.grows else (outputs, inputs)), KERNEL, KERNEL)
-
-    @property
-    def bias(self) -> tuple[int, int]:
-        """Shape of one run's bias."""
-        return 1, math.prod(self.outputs) if self.dense else self.outputs[-1]
-
-    @property
-    def fan_in(self) -> int:
-        """Inputs of a unit as PyTorch counts them: of a transposed convolution, its outputs."""
-        return self.weight[0] if self.dense else math.prod(self.weight[1:])
-
-
-@dataclass(frozen=True)
-class Network:
-    """The layers of a VAE; those of `encoder` and of `decoder` are followed by a ReLU."""
-
-    image_shape: tuple[int, int, int]
-    latent: int
-    encoder: tuple[Layer, ...]
-    mean: Layer
-    log_variance: Layer
-    decoder: tuple[Layer, ...]
-    output: Layer
-
-    def layers(self) -> Iterator[Layer]:
-        """All of them, in the order in which weights are drawn."""
-        yield from (*self.encoder, self.mean, self.log_variance, *self.decoder, self.output)
-
-
-def build(arch: Mapping[str, Any], image_shape: Sequence[int]) -> Network:
-    """The network of an architecture for images of one shape; its decoder mirrors its encoder.
-
-    Parameters
-    ----------
-    arch
-        {"kind": "mlp", "layers": k, "width", "latent"}: k layers of `width` units; or
-        {"kind": "cnn", "layers": k, "channels", "dense", "latent"}: k convolutions (kernel 4,
-        stride 2, padding 1) to `channels` feature maps each and, if not 0, `dense` units.
-    image_shape
-        (H, W, C); an odd side of n pixels becomes (n - 1)/2, and n again on the way up.
-
-    Raises
-    ------
-    RdpipeError
-        If the images are too small to be halved k times.
-    """
-    height, width, channels = image = tuple(image_shape)
-    k, latent = arch["layers"], (arch["latent"],)
-    hidden: list[tuple[int, ...]]
-    if arch["kind"] == "mlp":
-        hidden = k * [(arch["width"],)]
-    else:
-        if min(height, width) < 2**k:
-            raise RdpipeError(
-                f"a CNN of {k} layers needs images of at least {2**k}×{2**k} pixels, and these are "
-                f"{height}×{width}; give it fewer layers, or the dataset larger images"
-            )
-        hidden = [(height >> i, width >> i, arch["channels"]) for i in range(1, k + 1)]
-        if arch["dense"]:
-            hidden.append((arch["dense"],))
-    down = pairwise([image, *hidden])
-    *up, last = pairwise([latent, *reversed(hidden), image])
-    return Network(
-        (height, width, channels),
-        arch["latent"],
-        encoder=tuple(Layer(f"encoder.{i}", *shapes) for i, shapes in enumerate(down)),
-        mean=Layer("mean", hidden[-1], latent),
-        log_variance=Layer("log_variance", hidden[-1], latent),
-        decoder=tuple(Layer(f"decoder.{i}", *shapes) for i, shapes in enumerate(up)),
-        output=Layer("output", *last),
-    )
+from rdpipe.networks import PADDING, STRIDE, Layer, Network
 
 
 def initial_parameters(network: Network, seeds: Sequence[int]) -> dict[str, Tensor]:
@@ -132,7 +27,7 @@ def initial_parameters(network: Network, seeds: Sequence[int]) -> dict[str, Tens
     Parameters
     ----------
     network
-        See `build`.
+        See `networks.build`.
     seeds
         R seeds; equal seeds give equal parameters.
     """

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rdpipe import models
 from rdpipe.densities import log_aggregate_posterior_batch, log_own_posterior, log_prior
-from rdpipe.models import Network
+from rdpipe.networks import Network
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Objective:
     Attributes
     ----------
     network
-        See `models.build`.
+        See `networks.build`.
     penalty
         "rate" (Equation 1), "mutual_information" (no marginal KL) or "marginal_kl" (no MI).
     beta

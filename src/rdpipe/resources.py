@@ -8,10 +8,14 @@ Letters: N images, B batch, P pixels times channels.
 """
 
 import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
 
-from rdpipe.study import MLP, Arch, Axis, Dataset, Public, Study, Tetrominoes
+from rdpipe import networks
+from rdpipe.errors import RdpipeError
+from rdpipe.networks import Network
+from rdpipe.study import Axis, Dataset, Public, Study, Tetrominoes
 
 PROCESS = 3e9  # bytes of Python with PyTorch and a GPU's libraries; measured without these: 0.3e9
 COPIES = 3  # of a dataset's images in memory at a time; measured: 2
@@ -19,7 +23,6 @@ IMAGE_TIME = 1e-3  # seconds to make or to evaluate an image; measured: up to 0.
 GPU_SPEED, CPU_SPEED = 1e12, 1e11  # operations a second, of a small GPU and of a few CPU cores
 SHORTEST, LONGEST = 60, 480  # minutes
 GROWTH = (1.0, 1.5, 2.0)  # of the first tries; later ones are those of jobs that were ended
-KERNEL = 4 * 4  # of a convolution
 
 NATIVE = {"mnist": 28, "fashion_mnist": 28, "smallnorb": 96, "shapes3d": 64}  # pixels a side
 OWN = 200_000, (64, 64, 3)  # assumed of one's own images, which are counted when they are read
@@ -41,34 +44,20 @@ class Need:
         return min(math.ceil(SHORTEST + self.time * _growth(attempt) / 60), LONGEST)
 
 
-@dataclass(frozen=True)
-class Size:
-    """Counts of a network: parameters, and for one image what layers hand on, and products."""
-
-    parameters: int
-    handed_on: int
-    products: int
-
-
 def needs(study: Study) -> dict[str, Need]:
     """What a job takes, for each stage that works on images or runs."""
     images = {name: image_shape(dataset) for name, dataset in study.datasets.items()}
     n = max((count for count, _ in images.values()), default=0)
     pixels = max((count * math.prod(shape) for count, shape in images.values()), default=0)
     held = PROCESS + COPIES * pixels
-    networks = [
-        size(study.archs[arch], images[study.splits[split].dataset][1])
-        for experiment in study.experiments.values()
-        for split in experiment.splits
-        for arch in experiment.archs
-    ]
-    products = max((network.products for network in networks), default=0)
+    nets = _networks(study, {name: shape for name, (_, shape) in images.items()})
+    products = max((net.products for net in nets), default=0)
     return {
         "datasets": Need(held, IMAGE_TIME * n),
         "splits": Need(held, IMAGE_TIME * n),
         # at most N²/4 pairs of a train and a test image, of two operations a pixel
         "neighbours": Need(held, n * pixels / 2 / CPU_SPEED),
-        "training": _training(study, held, networks, products),
+        "training": _training(study, held, nets, products),
         "evaluation": _evaluation(study, held, n, products),
     }
 
@@ -84,47 +73,29 @@ def image_shape(dataset: Dataset) -> tuple[int, tuple[int, int, int]]:
     return n, ((*dataset.size, 3) if dataset.size else shape)
 
 
-def size(arch: Arch, image: tuple[int, int, int]) -> Size:
-    """Counts of an architecture's network (`models.build`) for images of shape (H, W, C)."""
-    hidden: list[tuple[int, ...]] = []
-    if isinstance(arch, MLP):
-        hidden += arch.layers * [(arch.width,)]
-    else:
-        halved = ((image[0] >> i, image[1] >> i) for i in range(1, arch.layers + 1))
-        hidden += [(*sides, arch.channels) for sides in halved]
-        hidden += [(arch.dense,)] if arch.dense else []
-    latent = (arch.latent,)
-    layers = [
-        *pairwise([image, *hidden]),
-        *2 * [(hidden[-1], latent)],  # mean and logarithm of the variance
-        *pairwise([latent, *reversed(hidden), image]),
-    ]
-    parameters = products = 0
-    for inputs, outputs in layers:
-        if len(inputs) == 1 or len(outputs) == 1:
-            weights, places, biases = math.prod(inputs) * math.prod(outputs), 1, math.prod(outputs)
-        else:
-            weights, biases = KERNEL * inputs[-1] * outputs[-1], outputs[-1]
-            places = min(math.prod(shape[:2]) for shape in (inputs, outputs))
-        parameters += weights + biases
-        products += weights * places
-    handed_on = sum(math.prod(outputs) for _, outputs in layers)
-    return Size(parameters, handed_on, products)
+def _networks(study: Study, images: Mapping[str, tuple[int, int, int]]) -> list[Network]:
+    """The different networks of a study, for images of these shapes."""
+    pairs = {
+        (arch, images[study.splits[split].dataset])
+        for experiment in study.experiments.values()
+        for split in experiment.splits
+        for arch in experiment.archs
+    }
+    found = []
+    for arch, shape in pairs:
+        with suppress(RdpipeError):  # images too small for it: its jobs say so
+            found.append(networks.build(study.archs[arch].model_dump(), shape))
+    return found
 
 
-def _training(study: Study, held: float, networks: list[Size], products: int) -> Need:
+def _training(study: Study, held: float, nets: Sequence[Network], products: int) -> Need:
     training = study.training
     number = 8 if training.precision == "float64" else 4  # bytes
-    # parameters, gradients, Adam's two moments and what early stopping keeps; what layers hand on,
-    # forward and backward, and what the loss makes of it
-    run = max(
-        (5 * one.parameters + 4 * training.batch_size * one.handed_on for one in networks),
-        default=0,
-    )
+    run = number * max((net.numbers(training.batch_size) for net in nets), default=0)
     runs = _runs(study, training.pack)
     # two operations a product: forward, for the weights' gradients and for those of what is read
     operations = 6 * products * training.batch_size * training.iterations
-    return Need(held + runs * number * run, runs * operations / GPU_SPEED)
+    return Need(held + runs * run, runs * operations / GPU_SPEED)
 
 
 def _evaluation(study: Study, held: float, n: int, products: int) -> Need:

@@ -25,9 +25,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from rdpipe import devices, early_stopping, files, models
+from rdpipe import devices, early_stopping, files, networks
 from rdpipe.early_stopping import Best, HeldOut
-from rdpipe.engine import Engine, bytes_of_run, tuned_process
+from rdpipe.engine import Engine, tuned_process
 from rdpipe.errors import OutOfMemoryError, RdpipeError
 from rdpipe.objectives import Objective
 from rdpipe.progress import Progress
@@ -104,7 +104,8 @@ def capacity(
     device = devices.choose()
     if device.type == "cpu":
         return sys.maxsize
-    each = bytes_of_run(models.build(arch, images.shape[1:]), batch_size, _dtype(precision))
+    network = networks.build(arch, images.shape[1:])
+    each = network.numbers(batch_size) * _dtype(precision).itemsize
     free = torch.cuda.mem_get_info(device)[0]
     return max(1, int((MEMORY * free - images.nbytes) / each))
 
@@ -133,8 +134,8 @@ def train(
     runs
         β and seed of each run. Those of one seed share initial weights, batches and noise.
     arch
-        What `models.build` takes, and "penalty" (see `objectives.Objective`) and "early_stopping":
-        None, or the share of the examples to hold out (see the module).
+        What `networks.build` takes, and "penalty" (see `objectives.Objective`) and
+        "early_stopping": None, or the share of the examples to hold out (see the module).
     iterations, batch_size, learning_rate
         Number of Adam's steps, examples in each, and Adam's learning rate.
     precision
@@ -252,7 +253,7 @@ def _new_pack(
     device: torch.device,
 ) -> Pack:
     """A pack before its first step."""
-    network = models.build(arch, images.shape[1:])
+    network = networks.build(arch, images.shape[1:])
     pixels, held_out = _examples(images, arch, batch_size, device)
     beta = torch.tensor([run.beta for run in runs], dtype=_dtype(precision), device=device)
     objective = Objective(network, arch["penalty"], beta, len(pixels))
