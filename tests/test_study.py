@@ -36,7 +36,7 @@ def change(config, path, value):
 
 def test_the_papers_study(paper):
     study = read_study(paper)
-    assert study.datasets["tetrominoes"].n == 163_840
+    assert study.datasets["tetrominoes"].facts.n == 163_840
     assert len(study.betas) == 12
     assert len(study.seeds) == 5
     assert sum(split.dataset == "tetrominoes" for split in study.splits.values()) == 18

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rdpipe.errors import RdpipeError
-from rdpipe.study import CV, RULES, Claim, Figure, Images, Public, Split, Study, Tetrominoes
+from rdpipe.study import CV, RULES, Claim, Figure, Images, Split, Study, Tetrominoes
 
 FIGURES = Path(__file__).parent / "figures"
 
@@ -139,21 +139,18 @@ def _split_faults(path: str, split: Split, study: Study) -> Iterable[str]:
     yield from _unknown(f"{path}.dataset", [split.dataset], study.datasets, "dataset", listed=False)
     if split.dataset not in study.datasets:
         return
-    dataset = study.datasets[split.dataset]
+    known = study.datasets[split.dataset].facts
     if not isinstance(split, CV):
-        if (isinstance(dataset, Images) and dataset.factors is None) or (
-            isinstance(dataset, Public) and dataset.kind in ("mnist", "fashion_mnist")
-        ):
+        if not known.factors:
             yield (
                 f"{path}.kind: {split.kind} divides the range of factors of variation, but dataset "
                 f"{split.dataset} has none; use cv, or give the dataset a table of factors."
             )
         return
-    # how many images of your own there are is known when they are read
-    if not isinstance(dataset, Images) and split.n_train >= dataset.n:
+    if known.n is not None and split.n_train >= known.n:
         yield (
             f"{path}.n_train: {split.n_train} training examples leave no test part of dataset "
-            f"{split.dataset}, which has {dataset.n}; take fewer."
+            f"{split.dataset}, which has {known.n}; take fewer."
         )
     if split.n_train < study.training.batch_size:
         yield (

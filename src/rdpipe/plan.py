@@ -24,13 +24,6 @@ RUN_STAGES = ("training", "evaluation")  # whose nodes have one result for each 
 FORMATS = ("pdf", "png", "csv")  # of a figure
 OF_FIRST_SEED = ("reconstructions.npz",)  # files of which a table shows one seed's alone
 TABLES = ("rd", "rd_summary", "neighbours")  # each as .parquet and .csv
-LABELS = {  # what figures call a dataset of each kind; your own images go by their name
-    "tetrominoes": "Tetrominoes",
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "smallnorb": "SmallNORB",
-    "shapes3d": "3dShapes",
-}
 RunAxes = Mapping[str, Any]  # {"beta": float, "seed": int}
 RUN_PATH = "beta-{beta}/seed-{seed}"
 
@@ -361,8 +354,7 @@ class Plan:
     def _split_label(self, name: str) -> dict[str, Any]:
         """A split as figures of an experiment know it."""
         dataset = self.study.splits[name].dataset
-        label = LABELS.get(self.study.datasets[dataset].kind, dataset)
-        return {"name": name, "dataset": label}
+        return {"name": name, "dataset": self.study.datasets[dataset].facts.label or dataset}
 
     def _arch_labels(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """Architectures as figures know them; those that look alike go by their names as well."""
@@ -393,10 +385,10 @@ class Plan:
     def _split_rule(self, name: str) -> dict[str, Any]:
         """The rule of a split for a sketch on a toy dataset: sizes as shares."""
         split = self.study.splits[name]
-        dataset = self.study.datasets[split.dataset]
+        n = self.study.datasets[split.dataset].facts.n
         rule = {"name": name, **split.model_dump(mode="json", exclude={"dataset", "n_train"})}
-        if isinstance(split, CV) and not isinstance(dataset, Images):
-            rule["fraction"] = split.n_train / dataset.n
+        if isinstance(split, CV) and n is not None:
+            rule["fraction"] = split.n_train / n
         return rule
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from rdpipe import networks
 from rdpipe.errors import RdpipeError
 from rdpipe.networks import Network
-from rdpipe.study import Axis, Dataset, Public, Study, Tetrominoes
+from rdpipe.study import Axis, Study
 
 PROCESS = 3e9  # bytes of Python with PyTorch and a GPU's libraries; measured without these: 0.3e9
 COPIES = 3  # of a dataset's images in memory at a time; measured: 2
@@ -24,8 +24,7 @@ GPU_SPEED, CPU_SPEED = 1e12, 1e11  # operations a second, of a small GPU and of 
 SHORTEST, LONGEST = 60, 480  # minutes
 GROWTH = (1.0, 1.5, 2.0)  # of the first tries; later ones are those of jobs that were ended
 
-NATIVE = {"mnist": 28, "fashion_mnist": 28, "smallnorb": 96, "shapes3d": 64}  # pixels a side
-OWN = 200_000, (64, 64, 3)  # assumed of one's own images, which are counted when they are read
+OWN, SHAPE = 200_000, (64, 64, 3)  # assumed of one's own images, which are counted when read
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,13 @@ class Need:
 
 def needs(study: Study) -> dict[str, Need]:
     """What a job takes, for each stage that works on images or runs."""
-    images = {name: image_shape(dataset) for name, dataset in study.datasets.items()}
-    n = max((count for count, _ in images.values()), default=0)
-    pixels = max((count * math.prod(shape) for count, shape in images.values()), default=0)
+    facts = {name: dataset.facts for name, dataset in study.datasets.items()}
+    shapes = {name: known.shape or SHAPE for name, known in facts.items()}
+    counts = {name: known.n or OWN for name, known in facts.items()}
+    n = max(counts.values(), default=0)
+    pixels = max((counts[name] * math.prod(shape) for name, shape in shapes.items()), default=0)
     held = PROCESS + COPIES * pixels
-    nets = _networks(study, {name: shape for name, (_, shape) in images.items()})
+    nets = _networks(study, shapes)
     products = max((net.products for net in nets), default=0)
     return {
         "datasets": Need(held, IMAGE_TIME * n),
@@ -62,21 +63,10 @@ def needs(study: Study) -> dict[str, Need]:
     }
 
 
-def image_shape(dataset: Dataset) -> tuple[int, tuple[int, int, int]]:
-    """Number of images of a dataset and their shape (H, W, C)."""
-    if isinstance(dataset, Tetrominoes):
-        return dataset.n, (32, 32, 3)
-    if isinstance(dataset, Public):
-        side = dataset.size or NATIVE[dataset.kind]
-        return dataset.n, (side, side, 3 if dataset.kind == "shapes3d" else 1)
-    n, shape = OWN
-    return n, ((*dataset.size, 3) if dataset.size else shape)
-
-
-def _networks(study: Study, images: Mapping[str, tuple[int, int, int]]) -> list[Network]:
-    """The different networks of a study, for images of these shapes."""
+def _networks(study: Study, shapes: Mapping[str, tuple[int, int, int]]) -> list[Network]:
+    """The different networks of a study, for images of these shapes (H, W, C)."""
     pairs = {
-        (arch, images[study.splits[split].dataset])
+        (arch, shapes[study.splits[split].dataset])
         for experiment in study.experiments.values()
         for split in experiment.splits
         for arch in experiment.archs

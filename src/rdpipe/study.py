@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,6 +41,26 @@ class _Model(BaseModel):
     )
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a dataset before it is made, or None where it is not.
+
+    Attributes
+    ----------
+    label
+        What figures call it, else by its name in the study.
+    n, shape
+        Number of images, and theirs: (H, W, C).
+    factors
+        Whether it has factors of variation, by whose range it can be divided.
+    """
+
+    label: str | None
+    n: int | None
+    shape: tuple[int, int, int] | None
+    factors: bool
+
+
 class Tetrominoes(_Model):
     """The Tetrominoes dataset of Section 4.1: a stratified sample, one image a bin."""
 
@@ -52,9 +73,9 @@ class Tetrominoes(_Model):
     """Lowest and highest value of each factor: angle in degrees, scale, x and y in pixels."""
 
     @property
-    def n(self) -> int:
-        """Number of images."""
-        return math.prod(self.bins.values())
+    def facts(self) -> Facts:
+        """What is known of it beforehand."""
+        return Facts("Tetrominoes", math.prod(self.bins.values()), (32, 32, 3), factors=True)
 
 
 class Public(_Model):
@@ -66,9 +87,16 @@ class Public(_Model):
     averaged by area; null keeps the size they have."""
 
     @property
-    def n(self) -> int:
-        """Number of images."""
-        return {"smallnorb": 48_600, "shapes3d": 480_000}.get(self.kind, 70_000)
+    def facts(self) -> Facts:
+        """What is known of it beforehand."""
+        label, n, side, channels, factors = {
+            "mnist": ("MNIST", 70_000, 28, 1, False),
+            "fashion_mnist": ("Fashion-MNIST", 70_000, 28, 1, False),
+            "smallnorb": ("SmallNORB", 48_600, 96, 1, True),
+            "shapes3d": ("3dShapes", 480_000, 64, 3, True),
+        }[self.kind]
+        side = self.size or side
+        return Facts(label, n, (side, side, channels), factors)
 
 
 def _square(size: Any) -> Any:
@@ -88,6 +116,12 @@ class Images(_Model):
     size: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(_square)] = None
     """Height and width in pixels, [32, 24] or one number for both, to which images are averaged by
     area; null keeps theirs."""
+
+    @property
+    def facts(self) -> Facts:
+        """What is known before they are read; colours, if any, are assumed."""
+        shape = (*self.size, 3) if self.size else None
+        return Facts(label=None, n=None, shape=shape, factors=self.factors is not None)
 
 
 Dataset = Annotated[Tetrominoes | Public | Images, Field(discriminator="kind")]
