@@ -22,7 +22,7 @@ from torch.optim.adam import adam
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from rdpipe import networks
+from rdpipe import models, networks
 from rdpipe.engine import Engine, tuned_process
 from rdpipe.networks import KERNEL, PADDING, STRIDE, Layer, Network
 from rdpipe.objectives import Objective
@@ -339,6 +339,20 @@ def own_adam(task: Task) -> Advance:
     return advance
 
 
+def own_loss(task: Task) -> Advance:
+    """The distortion of a step and its gradient by the logits, and nothing else."""
+    together, pixels = runs_together(task), math.prod(SHAPE)
+    x = torch.rand(1, BATCH, pixels, device=task.device, dtype=task.dtype)
+    logits = torch.randn(together, BATCH, pixels, device=task.device, dtype=task.dtype)
+    logits.requires_grad_()
+
+    def advance(steps: int) -> None:
+        for _ in range(steps * (task.runs // together)):
+            torch.autograd.grad(models.distortion(logits, x).sum(), logits)
+
+    return advance
+
+
 def runs_together(task: Task) -> int:
     """How many runs the engine takes at once: on a CPU, one after the other."""
     return task.runs if task.device.type == "cuda" else 1
@@ -349,6 +363,7 @@ METHODS: dict[str, Callable[[Task], Advance]] = {
     "sums": sums,
     "own products": own_products,
     "own Adam": own_adam,
+    "own loss": own_loss,
     "plain loop": plain,
     "pythae": pythae,
     "vmap": vmapped,

@@ -39,9 +39,10 @@ FULL = {
     "train": [],
     "train_cuda": ["--device", "cuda"],
     "packing": ["--archs", "mlp-1", "mlp-3", "cnn-1", "--runs", "1", "2", "4", "12", "30", "60",
-                "--precision", "float32", "--rounds", "5"],
+                "--precision", "float32", "--only", "plain loop", "rdpipe"],
     "packing_cuda": ["--device", "cuda", "--archs", "mlp-1", "mlp-3", "cnn-1",
-                     "--runs", "1", "2", "4", "12", "30", "60", "120", "--rounds", "5"],
+                     "--runs", "1", "2", "4", "12", "30", "60", "120",
+                     "--only", "plain loop", "rdpipe"],
 }  # fmt: skip
 """File to write -> arguments. Those of a GPU are run where there is one."""
 

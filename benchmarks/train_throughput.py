@@ -37,7 +37,7 @@ PRECISIONS = {"cpu": ["float32", "bfloat16"], "cuda": ["float32", "tf32"]}
 ARCHS = {"cpu": ["mlp-1", "mlp-3", "cnn-1", "cnn-3"], "cuda": ["mlp-1", "mlp-3", "cnn-1"]}
 RUNS = {"cpu": [1, 12], "cuda": [1, 12, 60]}
 ROUNDS = {"cpu": 7, "cuda": 3}
-BOUNDS = ("products", "sums", "own products", "own Adam")
+BOUNDS = ("products", "sums", "own products", "own Adam", "own loss")
 # Freed memory stays with the process, whatever it did before: see `_contenders.plain`.
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
@@ -143,10 +143,10 @@ def contenders(arch: str, options: argparse.Namespace) -> list[Task]:
 
     parts = [
         *(task("own products", runs, p) for p in precisions for runs in options.runs),
-        *(task("own Adam", runs) for runs in options.runs),
+        *(task(part, runs) for part in ("own Adam", "own loss") for runs in options.runs),
     ]
     dense = all(layer.dense for layer in build(arch).layers())
-    return [
+    chosen = [
         *(task("products", precision=precision) for precision in precisions),
         *(task("sums", runs) for runs in dict.fromkeys([1, *options.runs])),
         *(parts if dense else []),
@@ -155,6 +155,9 @@ def contenders(arch: str, options: argparse.Namespace) -> list[Task]:
         *(task("vmap", runs) for runs in options.runs if runs > 1),
         *(task("rdpipe", runs, p) for p in options.precision for runs in options.runs),
     ]
+    if not options.only:
+        return chosen
+    return [task for task in chosen if task.method in ("products", "sums", *options.only)]
 
 
 def rows(speeds: Speeds) -> list[dict[str, Any]]:
@@ -164,8 +167,11 @@ def rows(speeds: Speeds) -> list[dict[str, Any]]:
 
 
 def parts_alone(task: Task, of: ModelSpeeds) -> np.ndarray | None:
-    """Model-steps a second, were a step its own products and its own Adam and nothing else."""
-    own = [("own products", task.runs, task.precision), ("own Adam", task.runs, "float32")]
+    """Model-steps a second, were a step its own products, Adam and loss, and nothing else."""
+    own = [
+        ("own products", task.runs, task.precision),
+        *((part, task.runs, "float32") for part in ("own Adam", "own loss")),
+    ]
     seconds = [1 / of[part] for part in own if part in of]
     return 1 / np.sum(seconds, axis=0) if len(seconds) == len(own) else None
 
@@ -229,6 +235,7 @@ def parse() -> argparse.Namespace:
     command_line.add_argument("--archs", nargs="+", help=f"else {ARCHS}")
     command_line.add_argument("--runs", type=int, nargs="+", help=f"runs of a pack, else {RUNS}")
     command_line.add_argument("--precision", nargs="+", help=f"of the engine, else {PRECISIONS}")
+    command_line.add_argument("--only", nargs="+", help="contenders, of which all are in memory")
     command_line.add_argument("--threads", type=int, default=torch.get_num_threads())
     command_line.add_argument("--rounds", type=int, help=f"else {ROUNDS}")
     command_line.add_argument(

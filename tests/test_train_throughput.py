@@ -25,7 +25,8 @@ def throughput(contenders):
 
 
 @pytest.mark.parametrize(
-    "method", ["products", "sums", "own products", "own Adam", "plain loop", "vmap", "rdpipe"]
+    "method",
+    ["products", "sums", "own products", "own Adam", "own loss", "plain loop", "vmap", "rdpipe"],
 )
 def test_each_contender_takes_steps(contenders, method):
     task = contenders.Task(method, "mlp-1", 2, "float32", torch.device("cpu"))
