@@ -79,13 +79,14 @@ def _apply(layer: Layer, parameters: Mapping[str, Tensor], h: Tensor) -> Tensor:
     h = h.expand(len(weight), -1, -1)
     if layer.dense:
         return torch.baddbmm(bias, h, weight)
-    runs = zip(h, weight, bias[:, 0], strict=True)
-    return torch.stack([_convolve(layer, *run) for run in runs])
+    runs = [_convolve(layer, *run) for run in zip(h, weight, bias[:, 0], strict=True)]
+    return torch.stack(runs) if len(runs) > 1 else runs[0][None]  # a single one needs no copy
 
 
 def _convolve(layer: Layer, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A convolution of one run: (B, in) -> (B, out)."""
     x = h.unflatten(1, layer.inputs).permute(0, 3, 1, 2)  # (B, C, H, W), in memory still (H, W, C)
+    weight = weight.contiguous(memory_format=torch.channels_last)  # as x: gradients are faster
     if layer.grows:
         odd = [side % 2 for side in layer.outputs[:2]]
         x = F.conv_transpose2d(x, weight, bias, STRIDE, PADDING, output_padding=odd)
