@@ -18,12 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
-from torch.optim.adam import adam
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from rdpipe import models, networks
-from rdpipe.engine import Engine, tuned_process
+from rdpipe.engine import Engine, adam_step, tuned_process
 from rdpipe.networks import KERNEL, PADDING, STRIDE, Layer, Network
 from rdpipe.objectives import Objective
 from rdpipe.precision import products
@@ -317,7 +316,7 @@ def own_products(task: Task) -> Advance:
 
 
 def own_adam(task: Task) -> Advance:
-    """The steps of Adam and nothing else: PyTorch's fused one, on parameters as large as ours."""
+    """The engine's steps of Adam and nothing else."""
     together = runs_together(task)
     shapes = [shape for layer in task.network.layers() for shape in (layer.weight, layer.bias)]
 
@@ -330,11 +329,8 @@ def own_adam(task: Task) -> Advance:
 
     def advance(steps: int) -> None:
         for step in range(steps * len(runs)):
-            parameters, exp_avg, exp_avg_sq = runs[step % len(runs)]
-            adam(
-                parameters, gradients, exp_avg, exp_avg_sq, [], counts, fused=True, amsgrad=False,
-                beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, lr=1e-3, maximize=False,
-            )  # fmt: skip
+            parameters, *moments = runs[step % len(runs)]
+            adam_step(parameters, gradients, *moments, counts, LEARNING_RATE)
 
     return advance
 

@@ -127,3 +127,12 @@ def test_fingerprint_is_read_from_disk_each_time(tmp_path, monkeypatch):
     assert fingerprint("toy.sub") != before
     (package / "base.py").write_text("VALUE = 1  # as before\n")
     assert fingerprint("toy.sub") == before
+
+
+def test_the_title_of_a_module_is_its_first_line(tmp_path, monkeypatch):
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy/one.py").write_text('"""One thing.\n\nMore."""\nraise RuntimeError\n')
+    (tmp_path / "toy/two.py").write_text("VALUE = 1\n")
+    monkeypatch.setattr(fp, "PACKAGE", tmp_path / "toy")
+    assert fp.title("toy.one") == "One thing."
+    assert fp.title("toy.two") == ""

@@ -95,15 +95,28 @@ class Group:
         # summed, never averaged: each run gets the gradient that it would get alone
         loss = (distortion + self.objective.beta * penalty).sum()
         gradients = torch.autograd.grad(loss, parameters)
-        with torch.no_grad():
-            adam(
-                parameters,
-                [g.contiguous() for g in gradients],  # taken to lie as the parameters do
-                self.exp_avg, self.exp_avg_sq, [], list(self.step.unbind()),
-                fused=True, amsgrad=False, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0,
-                lr=learning_rate, maximize=False,
-            )  # fmt: skip
+        moments = self.exp_avg, self.exp_avg_sq
+        adam_step(parameters, gradients, *moments, list(self.step.unbind()), learning_rate)
         return torch.stack((distortion, rate, penalty)).detach()
+
+
+@torch.no_grad()
+def adam_step(
+    parameters: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    exp_avg: Sequence[Tensor],
+    exp_avg_sq: Sequence[Tensor],
+    steps: Sequence[Tensor],
+    learning_rate: float,
+) -> None:
+    """One step of Adam in place, with PyTorch's defaults; `steps` counts those before, for each."""
+    adam(
+        list(parameters),
+        [g.contiguous() for g in gradients],  # taken to lie as the parameters do
+        list(exp_avg), list(exp_avg_sq), [], list(steps),
+        fused=True, amsgrad=False, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0,
+        lr=learning_rate, maximize=False,
+    )  # fmt: skip
 
 
 class Engine:

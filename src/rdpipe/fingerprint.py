@@ -36,6 +36,12 @@ def closure(module: str) -> list[str]:
     return sorted(found)
 
 
+def title(module: str) -> str:
+    """What a module of this package says it is, in its first line, read without importing it."""
+    docstring = ast.get_docstring(ast.parse(_file(module).read_text("utf-8"))) or ""
+    return docstring.partition("\n")[0]
+
+
 def code_only(source: str) -> str:
     """The source text without comments, docstrings, blank lines and trailing spaces."""
     # bytes, because ast counts columns in UTF-8 bytes, and only \n and \r end a line there

@@ -23,7 +23,6 @@ IMAGE_TIME = 1e-3  # seconds to make or to evaluate an image; measured: up to 0.
 GPU_SPEED, CPU_SPEED = 1e12, 1e11  # operations a second, of a small GPU and of a few CPU cores
 SHORTEST, LONGEST = 60, 480  # minutes
 GROWTH = (1.0, 1.5, 2.0)  # of the first tries; later ones are those of jobs that were ended
-
 OWN, SHAPE = 200_000, (64, 64, 3)  # assumed of one's own images, which are counted when read
 
 

@@ -12,7 +12,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("
 
 from rdpipe import slurm
 from rdpipe.errors import RdpipeError
-from rdpipe.figures import title
+from rdpipe.fingerprint import title
 from rdpipe.plan import RUN_PATH, RUN_STAGES, Plan, address_pattern
 from rdpipe.resources import needs
 from rdpipe.store import check_room, remove_lost, set_plain_names
