@@ -61,7 +61,7 @@ lock: ## Resolve requirements.lock anew from pyproject.toml
 	  grep -vE '^(cuda|nvidia|triton)' $$fresh/frozen | sed 's/+.*//'; } > $$fresh/lock; \
 	cp $$fresh/lock requirements.lock
 
-schema: $(INSTALLED) ## Write the config's JSON schema from rdpipe.study
+schema: $(INSTALLED) ## Write the config's JSON schema from rdpipe.study.settings
 	$(BIN)/rdpipe schema > workflow/schemas/config.schema.json
 
 bench: $(INSTALLED) ## Measure what docs/performance.md shows, in small sizes (ten minutes)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from rdpipe.files import write_json
+from rdpipe.common.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("numpy", "pandas", "pyarrow", "snakemake", "torch")

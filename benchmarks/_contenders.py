@@ -21,11 +21,11 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from rdpipe import models, networks
-from rdpipe.engine import Engine, adam_step, tuned_process
-from rdpipe.networks import KERNEL, PADDING, STRIDE, Layer, Network
-from rdpipe.objectives import Objective
-from rdpipe.precision import products
+from rdpipe.common.precision import products
+from rdpipe.training.engine import Engine, adam_step, tuned_process
+from rdpipe.training.objectives import Objective
+from rdpipe.vae import models, networks
+from rdpipe.vae.networks import KERNEL, PADDING, STRIDE, Layer, Network
 
 SHAPE, BATCH, LEARNING_RATE = (32, 32, 3), 128, 1e-3
 EXAMPLES = 8192

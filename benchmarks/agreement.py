@@ -19,8 +19,10 @@ import torch
 from _common import parser, save
 from torch import Tensor
 
-from rdpipe import networks, objectives, training
-from rdpipe.objectives import Objective
+from rdpipe.training import objectives
+from rdpipe.training import train as training
+from rdpipe.training.objectives import Objective
+from rdpipe.vae import networks
 
 SIDE, BATCH, LATENT = 32, 128, 10
 PRECISIONS = {"cpu": ["float64", "float32", "bfloat16"], "cuda": ["float64", "float32", "tf32"]}

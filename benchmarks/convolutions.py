@@ -21,9 +21,9 @@ from _common import Row, parser, save, show
 from _contenders import BATCH, build, module
 from torch import Tensor, nn
 
-from rdpipe import models
-from rdpipe.engine import tuned_process
-from rdpipe.networks import KERNEL, PADDING, STRIDE, Layer
+from rdpipe.training.engine import tuned_process
+from rdpipe.vae import models
+from rdpipe.vae.networks import KERNEL, PADDING, STRIDE, Layer
 
 Parameters = Mapping[str, Tensor]
 

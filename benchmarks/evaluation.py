@@ -2,7 +2,7 @@
 
 Random images and random parameters, so that nothing needs to be trained first:
 
-    python benchmarks/evaluation.py --archs mlp-1 cnn-3 --json evaluation.json
+    python benchmarks/evaluate.py --archs mlp-1 cnn-3 --json evaluate.json
 
 log p(x) is timed by itself, at few samples: its time is proportional to images × samples.
 """
@@ -20,9 +20,10 @@ import torch
 from _common import Row, parser, save, show
 from safetensors.torch import save_file
 
-from rdpipe import evaluation, likelihood, models, networks
-from rdpipe.files import write_json
-from rdpipe.images import bernoulli_entropy
+from rdpipe.common.entropy import bernoulli_entropy
+from rdpipe.common.files import write_json
+from rdpipe.evaluation import evaluate, likelihood
+from rdpipe.vae import models, networks
 
 SHAPE = (32, 32, 3)
 MLP = {"kind": "mlp", "width": 512, "latent": 10}
@@ -31,23 +32,23 @@ ARCHS = {"mlp-1": MLP | {"layers": 1}, "mlp-3": MLP | {"layers": 3},
          "cnn-1": CNN | {"layers": 1}, "cnn-3": CNN | {"layers": 3}}  # fmt: skip
 SETTINGS = {"examples": 8, "outer": 4096, "batch": 512, "seed": 0, "memorization_images": 2048}
 TIMED = (
-    (evaluation, "measure"),
-    (evaluation, "measure_rate_terms"),
-    (evaluation, "measure_optimal_decoder"),
-    (evaluation, "measure_memorization"),
+    (evaluate, "measure"),
+    (evaluate, "measure_rate_terms"),
+    (evaluate, "measure_optimal_decoder"),
+    (evaluate, "measure_memorization"),
     (likelihood, "measure_likelihood"),
 )
 
 
-def random_split(n_train: int, n_test: int) -> evaluation.Split:
+def random_split(n_train: int, n_test: int) -> evaluate.Split:
     """Train and test images of noise, mostly black as Tetrominoes are."""
     random = np.random.default_rng(0)
     parts = []
     for n in (n_train, n_test):
         images = random.integers(0, 256, (n, *SHAPE), dtype=np.uint8)
         images[:, 8:] = 0
-        parts.append(evaluation.Part(images, bernoulli_entropy(images)))
-    return evaluation.Split(*parts, random.integers(0, n_train, n_test), random.random(n_test))
+        parts.append(evaluate.Part(images, bernoulli_entropy(images)))
+    return evaluate.Split(*parts, random.integers(0, n_train, n_test), random.random(n_test))
 
 
 def write_random_run(folder: Path, arch: Mapping[str, Any]) -> dict[str, Path]:
@@ -85,7 +86,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         with tempfile.TemporaryDirectory() as folder:
             paths = write_random_run(Path(folder), ARCHS[name])
             start = time.perf_counter()
-            evaluation.write_evaluation(Path(folder), split, **paths, **SETTINGS, **drawn)
+            evaluate.write_evaluation(Path(folder), split, **paths, **SETTINGS, **drawn)
             total = time.perf_counter() - start - seconds["measure_likelihood"]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         yield {"arch": name, **asked, **seconds, "seconds": total, "peak_gb": peak}

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from _common import Row, alone, parser, save, show
 
-from rdpipe.files import write_npz
+from rdpipe.common.files import write_npz
 from rdpipe.neighbours import write_neighbours
 
 COLUMNS = {"images": "{:,}", "seconds": "{:.1f}", "gproducts_per_s": "{:.0f}", "peak_gb": "{:.2f}"}

@@ -15,8 +15,8 @@ from convolutions import WAYS
 from plot import Rows, read, those
 from workflow import PACKS, paper
 
-from rdpipe.config import read_study
-from rdpipe.plan import Plan
+from rdpipe.study.plan import Plan
+from rdpipe.study.reading import read_study
 
 RELATIONS = {"≥": operator.ge, "≤": operator.le}
 

@@ -21,11 +21,11 @@ import yaml
 from _common import Row, parser, save, show, snakemake
 from workflow import PACKING, paper
 
-from rdpipe.config import read_study
-from rdpipe.digests import digest
-from rdpipe.files import read_json, write_json
-from rdpipe.plan import Plan
-from rdpipe.store import RECORD, Store
+from rdpipe.common.files import read_json, write_json
+from rdpipe.store.digests import digest
+from rdpipe.store.objects import RECORD, Store
+from rdpipe.study.plan import Plan
+from rdpipe.study.reading import read_study
 
 ARCHS = ("mlp-1", "mlp-3", "cnn-1", "cnn-3")
 OBJECTS = {"training": "run.json", "evaluation": "metrics.parquet"}  # of a run, and one file
@@ -143,7 +143,7 @@ def jobs() -> Iterator[Row]:
         yield {"what": "run", "inodes": len(left) / len(ARCHS)}
         forget()
         imported = IMPORT.findall(call(PYTHONPROFILEIMPORTTIME="1")[1])
-        assert imported.count("rdpipe.jobs") == len(paths), "an import was not seen"
+        assert imported.count("rdpipe.store.jobs") == len(paths), "an import was not seen"
         torch = sum(name.partition(".")[0] == "torch" for name in imported)
         yield {"what": "hit", "seconds": statistics.median(seconds), "torch_modules": torch}
 

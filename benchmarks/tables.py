@@ -21,11 +21,11 @@ from generation import LIMITS
 from store import key_of, replicate
 from workflow import CURVES, synthetic
 
-from rdpipe.config import read_study
+from rdpipe.common.files import write_npz, write_parquet
 from rdpipe.datasets.tetrominoes import render, sample_factors
-from rdpipe.files import write_npz, write_parquet
-from rdpipe.plan import Node, Plan
-from rdpipe.store import Store, publish
+from rdpipe.store.objects import Store, publish
+from rdpipe.study.plan import Node, Plan
+from rdpipe.study.reading import read_study
 
 PICTURES, SHOWN = ("input", "reconstruction", "optimal", "neighbour"), 8
 COLUMNS = {"runs": "{:,}", "seconds": "{:.1f}", "peak_gb": "{:.2f}"}
@@ -50,7 +50,7 @@ def store_evaluations(folder: Path, plan: Plan) -> None:
 
 def write_evaluation(folder: Path) -> None:
     """Random measures of a run, and its pictures."""
-    from rdpipe.evaluation import METRICS  # imports torch, which the job does without
+    from rdpipe.evaluation.evaluate import METRICS  # imports torch, which the job does without
 
     random = np.random.default_rng(0)
     columns = dict(zip(METRICS, random.random((len(METRICS), 2)), strict=True))

@@ -31,7 +31,7 @@ from _contenders import (
     numbers_added,
 )
 
-from rdpipe.networks import Network
+from rdpipe.vae.networks import Network
 
 PRECISIONS = {"cpu": ["float32", "bfloat16"], "cuda": ["float32", "tf32"]}
 # A GPU is often lent for minutes; each process of a contender takes seconds to start there.

@@ -23,8 +23,8 @@ from _common import ROOT, Row, parser, save, show, snakemake
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
-from rdpipe.config import read_study
-from rdpipe.plan import FORMATS, RUN_STAGES, TABLES, Node, Plan, RunAxes
+from rdpipe.study.plan import FORMATS, RUN_STAGES, TABLES, Node, Plan, RunAxes
+from rdpipe.study.reading import read_study
 
 FILES = {
     "datasets": ("images.npz", "factors.parquet", "manifest.json"),

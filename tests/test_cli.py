@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rdpipe import store as store_module
 from rdpipe.cli import app
-from rdpipe.store import Store, publish
-
-ROOT = Path(__file__).parent.parent
+from rdpipe.store import objects as store_module
+from rdpipe.store.objects import Store, publish
+from tests import ROOT
 
 
 @pytest.fixture

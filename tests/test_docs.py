@@ -1,14 +1,12 @@
 """What the documentation lists is what there is."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
-from rdpipe.claims import CLAIMS
-from rdpipe.evaluation import METRICS
+from rdpipe.claims.paper import CLAIMS
+from rdpipe.evaluation.evaluate import METRICS
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 PAPER = (ROOT / "docs/paper.md").read_text("utf-8")
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
 

@@ -1,7 +1,6 @@
 """The lock file, the conda environment and pyproject.toml name the same packages."""
 
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
@@ -9,7 +8,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import ROOT
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rdpipe import neighbours
-from rdpipe.files import read_parquet, write_npz
+from rdpipe.common.files import read_parquet, write_npz
 from rdpipe.neighbours import nearest, write_neighbours
 
 

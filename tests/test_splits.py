@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rdpipe.errors import RdpipeError
-from rdpipe.files import read_json, read_npz, read_parquet, write_json, write_npz, write_parquet
+from rdpipe.common.errors import RdpipeError
+from rdpipe.common.files import (
+    read_json,
+    read_npz,
+    read_parquet,
+    write_json,
+    write_npz,
+    write_parquet,
+)
 from rdpipe.splits import assign, scale_to_unit, write_split
 
 SEEDS = st.integers(0, 2**32)

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from rdpipe import tables
-from rdpipe.errors import RdpipeError
-from rdpipe.evaluation import METRICS
-from rdpipe.files import read_npz, read_parquet, write_npz, write_parquet
+from rdpipe.common.errors import RdpipeError
+from rdpipe.common.files import read_npz, read_parquet, write_npz, write_parquet
+from rdpipe.evaluation.evaluate import METRICS
 
 
 def write_run(folder, run, distortion, status="finished", k=2, side=4):

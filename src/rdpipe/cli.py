@@ -11,12 +11,12 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from rdpipe import upkeep
-from rdpipe.config import merge, read_study
-from rdpipe.errors import RdpipeError
-from rdpipe.plan import RESULTS, Plan
-from rdpipe.store import Store
-from rdpipe.study import Study
+from rdpipe.common.errors import RdpipeError
+from rdpipe.store import cleaning
+from rdpipe.store.objects import Store
+from rdpipe.study.plan import RESULTS, Plan
+from rdpipe.study.reading import merge, read_study
+from rdpipe.study.settings import Study
 
 app = typer.Typer(
     help="Ask about a study of rdpipe; `snakemake` runs it.",
@@ -92,16 +92,18 @@ def clean(
     before = time.time() - 86400 * days
     going: list[Path] = []
     table = Table("what", "number", "GB", "may go", "GB", title=f"The store {store.root}")
-    for kind, paths in upkeep.contents(store, Path(RESULTS)).items():
+    for kind, paths in cleaning.contents(store, Path(RESULTS)).items():
         stays = kind == "needed" or (kind == "other" and not objects)
-        old = [] if stays else [path for path in paths if upkeep.last_change(path) < before]
-        cells = (f"{len(these):,} {upkeep.size(these) / 1e9:.3f}".split() for these in (paths, old))
+        old = [] if stays else [path for path in paths if cleaning.last_change(path) < before]
+        cells = (
+            f"{len(these):,} {cleaning.size(these) / 1e9:.3f}".split() for these in (paths, old)
+        )
         table.add_row(HELD[kind], *itertools.chain(*cells))
         going += old
     console.print(table)
     for path in going if remove else ():
         try:
-            upkeep.remove(store, path)
+            cleaning.remove(store, path)
         except (OSError, RdpipeError) as error:
             console.print(f"{path} stays: {error}")
 

@@ -13,10 +13,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rdpipe import devices
-from rdpipe.files import read_npz, write_parquet
-from rdpipe.precision import products
-from rdpipe.progress import Progress
+from rdpipe.common import devices
+from rdpipe.common.files import read_npz, write_parquet
+from rdpipe.common.precision import products
+from rdpipe.common.progress import Progress
 
 TEST_BLOCK, TRAIN_BLOCK = 8192, 1024  # images compared at a time: 200 MB of work space
 # Pixels are shifted to -128 … 127, so the products of 1024 of them sum to at most 2^24 in size:

@@ -10,8 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rdpipe.errors import RdpipeError
-from rdpipe.files import read_json, read_npz, read_parquet, write_json, write_npz, write_parquet
+from rdpipe.common.errors import RdpipeError
+from rdpipe.common.files import (
+    read_json,
+    read_npz,
+    read_parquet,
+    write_json,
+    write_npz,
+    write_parquet,
+)
 
 
 def assign(

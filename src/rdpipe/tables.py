@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from rdpipe.errors import RdpipeError
-from rdpipe.files import read_npz, read_parquet, write_csv, write_npz, write_parquet
+from rdpipe.common.errors import RdpipeError
+from rdpipe.common.files import read_npz, read_parquet, write_csv, write_npz, write_parquet
 
 RUN = ["dataset", "split", "split_kind", "arch", "beta", "seed"]
 AXES = [*RUN, "part", "n_train", "n_test"]

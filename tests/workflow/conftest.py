@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parent.parent.parent
+from tests import ROOT
+
 WORKFLOW = ["Snakefile", "config.yaml", "config", "profiles", "workflow", "src", "envs"]
 DONE = re.compile(r"^(\w+ [\w/-]+(?: beta=\S+ seed=\S+)?): (computed in|from the store)", re.M)
 # Root may do what file modes forbid; without its capabilities it is as any owner of the files.

@@ -16,7 +16,7 @@ RUNS = "    runs = [training.Run("
 # put into the training adapter: its four jobs hold their leases at the same time
 TOGETHER = """
     import os, pathlib, time
-    from rdpipe import devices
+    from rdpipe.common import devices
     devices.choose()
     pathlib.Path(f"leased-{os.getpid()}").touch()
     while len(list(pathlib.Path().glob("leased-*"))) < 4:
@@ -27,7 +27,7 @@ TOGETHER = """
 def test_jobs_compute_on_different_devices(checkout, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     without_nvidia_smi(tmp_path / "bin", monkeypatch)
-    checkout.edit("src/rdpipe/devices.py", '"/tmp/rdpipe-devices"', f'"{tmp_path}/locks"')
+    checkout.edit("src/rdpipe/common/devices.py", '"/tmp/rdpipe-devices"', f'"{tmp_path}/locks"')
     checkout.edit("workflow/scripts/training.py", RUNS, TOGETHER + RUNS)
     single = {"training": {"pack": []}, "evaluation": {"pack": []}}
     call = checkout.command("--resources", "gpu=4", **single)

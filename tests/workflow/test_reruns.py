@@ -65,9 +65,9 @@ def test_a_line_in_a_figure_module(checkout):
 
 
 def test_a_line_in_the_training_engine_and_back_again(checkout):
-    checkout.edit("src/rdpipe/engine.py", "beta2=0.999", "beta2=0.99")
+    checkout.edit("src/rdpipe/training/engine.py", "beta2=0.999", "beta2=0.99")
     assert checkout.snakemake().computed == TRAINING | DOWNSTREAM
-    checkout.edit("src/rdpipe/engine.py", "beta2=0.99", "beta2=0.999")
+    checkout.edit("src/rdpipe/training/engine.py", "beta2=0.99", "beta2=0.999")
     assert checkout.snakemake().nothing
 
 
@@ -184,11 +184,11 @@ def test_everything_killed_while_a_result_is_published(checkout, links):
     """
     kill = (
         "if 'beta-1_seed-1' in snakemake.log[0]:\n"
-        "    import os, rdpipe.jobs, rdpipe.store\n"
+        "    import os, rdpipe.store.jobs, rdpipe.store.objects\n"
         "    def publish(folder, links):\n"
-        f"        rdpipe.store.publish(folder, dict(list(links.items())[:{links}]))\n"
+        f"        rdpipe.store.objects.publish(folder, dict(list(links.items())[:{links}]))\n"
         "        os.killpg(0, 9)\n"
-        "    rdpipe.jobs.publish = publish\n"
+        "    rdpipe.store.jobs.publish = publish\n"
     )
     checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + kill)
     how = SINGLE | {"training": {"iterations": 30, "pack": []}}
@@ -214,7 +214,7 @@ def test_everything_killed_while_a_result_is_published(checkout, links):
 
 def test_code_edited_while_the_study_runs(checkout):
     """The next job stops with a sentence, and nothing is stored under a wrong key."""
-    edit = "open('src/rdpipe/models.py', 'a').write('\\nEXTRA = 1\\n')\n"
+    edit = "open('src/rdpipe/vae/models.py', 'a').write('\\nEXTRA = 1\\n')\n"
     checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + edit)
     before = objects(checkout)
     outcome = checkout.snakemake(training={"iterations": 30})

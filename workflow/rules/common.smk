@@ -10,14 +10,14 @@ SOURCE = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, SOURCE)
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
 
-from rdpipe import slurm
-from rdpipe.errors import RdpipeError
-from rdpipe.fingerprint import title
-from rdpipe.plan import RUN_PATH, RUN_STAGES, Plan, address_pattern
-from rdpipe.resources import needs
-from rdpipe.store import check_room, remove_lost, set_plain_names
-from rdpipe.config import read_study
-from rdpipe.study import STAGES
+from rdpipe.study import slurm
+from rdpipe.common.errors import RdpipeError
+from rdpipe.store.fingerprint import title
+from rdpipe.study.plan import RUN_PATH, RUN_STAGES, Plan, address_pattern
+from rdpipe.study.resources import needs
+from rdpipe.store.objects import check_room, remove_lost, set_plain_names
+from rdpipe.study.reading import read_study
+from rdpipe.study.settings import STAGES
 from snakemake.exceptions import WorkflowError
 
 try:

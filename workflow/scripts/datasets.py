@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from rdpipe.jobs import Item, Job
+from rdpipe.store.jobs import Item, Job
 
 spec, out = snakemake.params.spec, snakemake.output
 job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0], threads=snakemake.threads)

@@ -3,13 +3,13 @@
 from functools import partial
 from pathlib import Path
 
-from rdpipe.jobs import Job, items_of_runs
+from rdpipe.store.jobs import Job, items_of_runs
 
 spec, given, out = snakemake.params.spec, snakemake.input, snakemake.output
 
 
 def compute(items, _state):
-    from rdpipe.evaluation import load_split, write_evaluation
+    from rdpipe.evaluation.evaluate import load_split, write_evaluation
 
     split = load_split(Path(given.train), Path(given.test), Path(given.distances))
     for item in items:

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from rdpipe.jobs import Item, Job
+from rdpipe.store.jobs import Item, Job
 
 spec = snakemake.params.spec
 inputs = dict(snakemake.input.items())

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rdpipe.jobs import Item, Job
+from rdpipe.store.jobs import Item, Job
 
 spec, given = snakemake.params.spec, snakemake.input
 job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0], threads=snakemake.threads)

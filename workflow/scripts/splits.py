@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rdpipe.jobs import Item, Job
+from rdpipe.store.jobs import Item, Job
 
 spec, out = snakemake.params.spec, snakemake.output
 inputs = dict(snakemake.input.items())

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rdpipe.jobs import Item, Job
+from rdpipe.store.jobs import Item, Job
 
 spec = snakemake.params.spec
 inputs = {name: list(paths) for name, paths in snakemake.input.items()}

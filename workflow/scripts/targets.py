@@ -2,8 +2,8 @@
 
 import sys
 
-from rdpipe.errors import RdpipeError
-from rdpipe.store import set_plain_names
+from rdpipe.common.errors import RdpipeError
+from rdpipe.store.objects import set_plain_names
 
 try:
     set_plain_names(snakemake.params.links)

@@ -2,20 +2,20 @@
 
 from functools import cache, partial
 
-from rdpipe.jobs import Job, items_of_runs
+from rdpipe.store.jobs import Job, items_of_runs
 
 spec, given, out = snakemake.params.spec, snakemake.input, snakemake.output
 
 
 @cache
 def images():
-    from rdpipe.files import read_npz
+    from rdpipe.common.files import read_npz
 
     return read_npz(given.train)["images"]
 
 
 def compute(items, state):
-    from rdpipe import training
+    from rdpipe.training import train as training
 
     runs = [training.Run(**item.axes) for item in items]
     how = {"state": state, "save_every": snakemake.params.save_every, "stop": job.stopping}
@@ -26,7 +26,7 @@ def compute(items, state):
 
 
 def at_once():
-    from rdpipe import training
+    from rdpipe.training import train as training
 
     return training.capacity(images(), **spec["settings"])
 

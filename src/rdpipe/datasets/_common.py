@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rdpipe.files import write_json, write_npz, write_parquet
-from rdpipe.images import bernoulli_entropy
+from rdpipe.common.entropy import bernoulli_entropy
+from rdpipe.common.files import write_json, write_npz, write_parquet
 
 
 def write(

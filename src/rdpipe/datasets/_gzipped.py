@@ -4,7 +4,7 @@ import gzip
 import zlib
 from pathlib import Path
 
-from rdpipe.errors import RdpipeError
+from rdpipe.common.errors import RdpipeError
 
 
 def decompressed(path: Path) -> bytes:

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from rdpipe.datasets._common import write
+from rdpipe.datasets._downloads import fetch_all
 from rdpipe.datasets._gzipped import damaged, decompressed
 from rdpipe.datasets._size import check_size, resized
-from rdpipe.downloads import fetch_all
 
 NATIVE = 28  # pixels
 

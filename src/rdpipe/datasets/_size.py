@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rdpipe.errors import RdpipeError
+from rdpipe.common.errors import RdpipeError
 
 BLOCK = 1024  # images averaged at a time; their sums need twice the bytes
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
+from rdpipe.common.errors import RdpipeError
+from rdpipe.common.own_files import PICTURES
+from rdpipe.common.own_files import content as content_of
+from rdpipe.common.own_files import pictures as pictures_in
+from rdpipe.common.progress import Progress
 from rdpipe.datasets._common import ranges, write
-from rdpipe.errors import RdpipeError
-from rdpipe.progress import Progress
-from rdpipe.sources import PICTURES
-from rdpipe.sources import content as content_of
-from rdpipe.sources import pictures as pictures_in
 
 BLOCK = 1024  # images read or scaled at a time
 GREY = ("1", "L", "LA", "La")  # Pillow's modes of eight bits or fewer

@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from rdpipe.common.errors import RdpipeError
+from rdpipe.common.progress import Progress
 from rdpipe.datasets._common import ranges, write
+from rdpipe.datasets._downloads import fetch_all
 from rdpipe.datasets._size import check_size, resized
-from rdpipe.downloads import fetch_all
-from rdpipe.errors import RdpipeError
-from rdpipe.progress import Progress
 
 FILES = {"3dshapes.h5": "0a0f6ed98baff276a50f3a081a7434d788da63cb135a98189b2a5b5769be1785"}
 MIRRORS = ("https://storage.googleapis.com/3d-shapes/",)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from rdpipe.datasets._common import ranges, write
+from rdpipe.datasets._downloads import fetch_all
 from rdpipe.datasets._gzipped import damaged, decompressed
 from rdpipe.datasets._size import check_size, resized
-from rdpipe.downloads import fetch_all
 
 _TRAIN = "smallnorb-5x46789x9x18x6x2x96x96-training"
 _TEST = "smallnorb-5x01235x9x18x6x2x96x96-testing"

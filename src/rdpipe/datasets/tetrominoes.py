@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rdpipe.common.progress import Progress
 from rdpipe.datasets._common import write
-from rdpipe.progress import Progress
 
 FACTORS = ("angle", "hue", "scale", "x", "y")
 

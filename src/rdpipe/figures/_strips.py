@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from rdpipe.common.files import read_npz, read_parquet
 from rdpipe.figures import _style
-from rdpipe.files import read_npz, read_parquet
 
 SIZES = 0.2, 0.42  # inches: an image at least as wide as its β is written, and at most
 GAP = 0.05  # between two images, in widths of an image

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 from matplotlib.typing import ColorType, LineStyleType
 
-from rdpipe.files import write_csv
+from rdpipe.common.files import write_csv
 
 # Inches.
 WIDTH = 7.0  # of the page: both columns of a paper; more for many panels

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.typing import ColorType
 
-from rdpipe.errors import RdpipeError
+from rdpipe.common.errors import RdpipeError
 from rdpipe.figures._rd_plane import Panel, pair
 
 

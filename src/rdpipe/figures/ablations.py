@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _over_beta, _rd_plane, _style
 from rdpipe.figures._labels import split_labels
 from rdpipe.figures._variants import by_base, panels
-from rdpipe.files import read_parquet
 
 LOOKS = {
     "": ("full rate", _style.COLOURS[6]),

@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rdpipe.claims.judging import judge
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _style
-from rdpipe.files import read_parquet
-from rdpipe.judging import judge
 
 # Marker and colour: shape and word say it, too, for eyes and printers without colour.
 LOOKS = {
@@ -35,7 +35,7 @@ def draw(folder: Path, *, inputs: Mapping[str, Path], claims: Sequence[Mapping[s
     Parameters
     ----------
     folder
-        Where claims.pdf, .png and .csv (the table of `rdpipe.judging.judge`) go.
+        Where claims.pdf, .png and .csv (the table of `rdpipe.claims.judging.judge`) go.
     inputs
         `<experiment>/runs` and `<experiment>/neighbours`, rd.parquet and neighbours.parquet of
         each experiment that a claim is tested on.

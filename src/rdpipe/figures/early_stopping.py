@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _rd_plane, _style
 from rdpipe.figures._labels import split_labels
 from rdpipe.figures._variants import by_base, panels
-from rdpipe.files import read_parquet
 
 LOOKS = {
     "": ("without early stopping", _style.TRAIN),

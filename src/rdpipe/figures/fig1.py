@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from rdpipe.common.files import read_npz, read_parquet
 from rdpipe.figures import _style
-from rdpipe.files import read_npz, read_parquet
 
 ROWS, COLUMNS = 3, 14
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _rd_plane, _strips, _style
 from rdpipe.figures._labels import split_labels
 from rdpipe.figures._rd_plane import Curve, Panel, points
-from rdpipe.files import read_parquet
 
 
 @_style.paper

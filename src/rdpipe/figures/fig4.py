@@ -9,10 +9,10 @@ from matplotlib import colormaps
 from matplotlib.lines import Line2D
 from matplotlib.typing import ColorType
 
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _rd_plane, _style
 from rdpipe.figures._labels import SPLIT_KINDS, in_dataset, thousands
 from rdpipe.figures._rd_plane import Curve, Panel, points
-from rdpipe.files import read_parquet
 
 HEAD = Line2D([], [], linestyle="none", label=r"$N_\mathrm{train}$:")  # before the sizes
 ALIKE = 1.05  # CD splits have sizes by chance: as good as equal up to this factor

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _rd_plane, _style
 from rdpipe.figures._labels import split_colours, split_labels
 from rdpipe.figures._rd_plane import Curve, Panel, points
-from rdpipe.files import read_parquet
 
 
 @_style.paper

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rdpipe.errors import RdpipeError
+from rdpipe.common.errors import RdpipeError
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _rd_plane, _style
 from rdpipe.figures._labels import split_labels
 from rdpipe.figures._rd_plane import Panel, pair
-from rdpipe.files import read_parquet
 
 KINDS = {"mlp": ("MLP", _style.TRAIN), "cnn": ("CNN", _style.TEST)}
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _over_beta, _style
 from rdpipe.figures._labels import split_labels
 from rdpipe.figures._points import points
-from rdpipe.files import read_parquet
 
 TERMS = {
     "mutual_information": (r"$I_q(\mathbf{x};\mathbf{z})$", _style.TRAIN),

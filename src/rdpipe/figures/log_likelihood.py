@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from rdpipe.errors import RdpipeError
+from rdpipe.common.errors import RdpipeError
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _over_beta, _style
 from rdpipe.figures._labels import split_labels
 from rdpipe.figures._points import points
-from rdpipe.files import read_parquet
 
 BELOW = 0.5  # inches: the effective sample size
 ELBO = "log_likelihood_elbo"  # of the very images whose log p(x) is estimated

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _over_beta, _style
 from rdpipe.figures._labels import in_dataset, split_colours, split_labels
 from rdpipe.figures._points import points
-from rdpipe.files import read_parquet
 
 BASELINE: dict[str, Any] = {"color": "black", "linestyle": ":"}
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _style
 from rdpipe.figures._labels import split_colours, split_labels
-from rdpipe.files import read_parquet
 
 DIFFICULT = 0.9  # the percentile of the difficult examples (Section 4.4)
 

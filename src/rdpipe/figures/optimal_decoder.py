@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from rdpipe.common.files import read_parquet
 from rdpipe.figures import _over_beta, _strips, _style
 from rdpipe.figures._labels import split_labels
 from rdpipe.figures._points import points
-from rdpipe.files import read_parquet
 
 BELOW = 0.6  # inches: how far the two decoders are apart
 

@@ -1,0 +1,1 @@
+"""Small things that several rooms need. Nothing here imports another room."""

@@ -1,0 +1,156 @@
+"""Files of public datasets: found where they were put by hand, or downloaded and verified."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pooch
+import requests
+from filelock import FileLock
+from urllib3.exceptions import HTTPError
+
+from rdpipe.common.errors import RdpipeError
+from rdpipe.common.progress import Progress
+
+log = logging.getLogger("rdpipe")
+
+ROUNDS = 4  # of attempts at all mirrors that bring nothing; the n-th is followed by n seconds
+TIMEOUT = (15, 60)  # seconds for a connection, and for the next bytes
+CHUNK = 1 << 18  # bytes
+
+pooch.get_logger().setLevel(logging.WARNING)  # what it would say, this module says in the job's log
+
+
+def fetch_all(
+    dataset: str, files: Mapping[str, str], mirrors: Sequence[str], folder: Path
+) -> list[Path]:
+    """Paths of all files of a dataset, each verified, in the order of `files`.
+
+    Parameters
+    ----------
+    dataset
+        What messages call it.
+    files
+        Hex sha256 of each file, by name.
+    mirrors
+        URLs that a file's name is put behind; the first is the one that messages give.
+    folder
+        Where the files are, or are put.
+
+    Raises
+    ------
+    RdpipeError
+        If a file in the folder has other content, or files are missing and no mirror gives them.
+    """
+    folder = folder.expanduser()
+    try:
+        return [
+            fetch(name, sha256=sha256, urls=[url + name for url in mirrors], folder=folder)
+            for name, sha256 in files.items()
+        ]
+    except OSError as error:
+        missing = [name for name in files if not os.access(folder / name, os.R_OK)]
+        if not missing:
+            raise RdpipeError(
+                f"{dataset} cannot be read from {folder.resolve()}: {error}."
+            ) from None
+        them = "it" if len(missing) == 1 else "them"
+        raise RdpipeError(
+            f"{dataset} lacks {', '.join(missing)}, and downloading failed ({error}); fetch {them} "
+            f"from {mirrors[0]} by hand and put {them} into {folder.resolve()}."
+        ) from None
+
+
+def fetch(name: str, *, sha256: str, urls: Sequence[str], folder: Path) -> Path:
+    """Path of one verified file, downloaded if the folder does not have it.
+
+    An interrupted download goes on from `<name>.part`. Of two jobs that want one file, the second
+    waits for the first.
+
+    Raises
+    ------
+    RdpipeError
+        If the file is there with other content; it is never overwritten.
+    ConnectionError
+        If no URL gives the file; says why.
+    """
+    path = folder / name
+    if path.exists():  # before anything is written: the folder may be read-only
+        return _verified(path, sha256)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{name}.lock", mode=0o666):  # other users' too
+        if not path.exists():
+            _download_from_any(urls, path, sha256)
+    return _verified(path, sha256)
+
+
+def _verified(path: Path, sha256: str) -> Path:
+    found = pooch.file_hash(str(path), alg="sha256")
+    if found != sha256:
+        raise RdpipeError(
+            f"{path} is not the published file: its sha256 is {found}, not {sha256}; "
+            "remove it, so that it is downloaded anew, or put the published one there."
+        )
+    return path
+
+
+def _download_from_any(urls: Sequence[str], path: Path, sha256: str) -> None:
+    """Try all URLs in turn, over again as long as a round brings more of the file."""
+    part = path.with_name(f"{path.name}.part")
+    useful, reasons = list(urls), {}
+    most = failures = 0
+    while useful and failures < ROUNDS:
+        time.sleep(failures)
+        for url in tuple(useful):
+            resumed = part.exists()
+            log.info("%s %s", "going on with" if resumed else "downloading", url)
+            try:
+                pooch.retrieve(
+                    url,
+                    known_hash=f"sha256:{sha256}",
+                    fname=path.name,
+                    path=path.parent,
+                    downloader=partial(_download, part=part),
+                )
+                return
+            except requests.HTTPError as error:
+                status = getattr(error.response, "status_code", 0)
+                reasons[url] = f"answer {status}"
+                if status < 500:  # the server is well, but has no such file
+                    useful.remove(url)
+            except (requests.RequestException, HTTPError) as error:
+                reasons[url] = type(error).__name__
+            except ValueError:  # pooch's word for other bytes than known_hash
+                reasons[url] = "other content than was published"
+                if not resumed:  # else the fault may lie in what was there before
+                    useful.remove(url)
+            log.info("%s: %s", url, reasons[url])
+        size = part.stat().st_size if part.exists() else 0
+        failures = 0 if size > most else failures + 1
+        most = max(most, size)
+    raise ConnectionError("; ".join(f"{url}: {reason}" for url, reason in reasons.items()))
+
+
+def _download(url: str, output_file: str, _pooch: Any, *, part: Path) -> None:
+    """Pooch's downloader: go on with `part`, and move it to `output_file` when it is whole."""
+    done = part.stat().st_size if part.exists() else 0
+    # A server that compresses anew, or says of a .gz that it is compressed text, shall not make
+    # requests decompress it: hence `identity` here and the raw bytes below.
+    headers = {"Range": f"bytes={done}-", "Accept-Encoding": "identity"}
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        if response.status_code != 416:  # nothing is left to send; the digest will tell
+            response.raise_for_status()
+            if response.status_code != 206:  # the server knows no ranges and sends all
+                done = 0
+            total = done + int(response.headers.get("Content-Length", 0))
+            progress = Progress(total, f"{part.stem}, bytes", done)
+            with part.open("ab" if done else "wb") as file:
+                for chunk in response.raw.stream(CHUNK, decode_content=False):
+                    file.write(chunk)
+                    if "Content-Length" in response.headers:
+                        progress.update(len(chunk))
+    part.replace(output_file)

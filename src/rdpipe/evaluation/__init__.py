@@ -1,0 +1,1 @@
+"""Stage evaluation: the measures of each trained run (Sections 2, 4.4 and 4.5)."""

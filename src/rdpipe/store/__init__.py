@@ -1,0 +1,1 @@
+"""The store of results, their addresses, and the jobs that fill it."""

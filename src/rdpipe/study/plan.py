@@ -1,0 +1,397 @@
+"""The plan: where each result of a study lies, and what the job that makes it must be told.
+
+Each result is a node, with an address that is known before anything has run: the name it has in
+the study and a digest of the settings, the code and the addresses it rests on. So a changed
+setting or a changed line of code is a new path, and what exists is current.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from rdpipe.common.errors import RdpipeError
+from rdpipe.common.own_files import content
+from rdpipe.store.digests import identity
+from rdpipe.store.fingerprint import fingerprint
+from rdpipe.study.settings import CV, Claim, Images, Public, Study
+
+RESULTS = "results"
+RUN_STAGES = ("training", "evaluation")  # whose nodes have one result for each β and seed
+FORMATS = ("pdf", "png", "csv")  # of a figure
+OF_FIRST_SEED = ("reconstructions.npz",)  # files of which a table shows one seed's alone
+TABLES = ("rd", "rd_summary", "neighbours")  # each as .parquet and .csv
+RunAxes = Mapping[str, Any]  # {"beta": float, "seed": int}
+RUN_PATH = "beta-{beta}/seed-{seed}"
+
+
+def spell(axis: str, value: float) -> str:
+    """A value of β or seed as paths spell it."""
+    return f"{value:g}" if axis == "beta" else str(value)
+
+
+def address_pattern(stage: str) -> str:
+    """Regular expression of a stage's addresses.
+
+    It does not list them: Snakemake goes through its text for every file, so planning would grow
+    with the square of their number.
+    """
+    names = 2 if stage in RUN_STAGES else 1
+    return "/".join(names * ["[a-z][a-z0-9_-]*"]) + "-[0-9a-f]{10}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One result of a stage; for training and evaluation, those of all betas and seeds.
+
+    Attributes
+    ----------
+    stage
+        One of STAGES.
+    name
+        The name in the study; of runs, `split/arch`.
+    module
+        The module that computes it.
+    settings
+        What the module is told, and the store key covers.
+    reads
+        The nodes it is made from.
+    """
+
+    stage: str
+    name: str
+    module: str
+    settings: Mapping[str, Any]
+    reads: Mapping[str, "Node"]
+
+    @cached_property
+    def code(self) -> str:
+        """Code fingerprint of the module."""
+        return _code(self.module)
+
+    @cached_property
+    def digest(self) -> str:
+        """The path digest: ten hex digits."""
+        reads = {key: node.digest for key, node in self.reads.items()}
+        return identity(self.stage, self.settings, self.code, reads)[:10]
+
+    @property
+    def address(self) -> str:
+        """`name-digest`: the path of the result below the stage's folder."""
+        return f"{self.name}-{self.digest}"
+
+    def file(self, name: str) -> str:
+        """Path of a file of this result."""
+        return f"{RESULTS}/{self.stage}/{self.address}/{name}"
+
+    def files(self, name: str, runs: Iterable[RunAxes]) -> list[str]:
+        """Paths of one file of each run."""
+        spelled = ({axis: spell(axis, run[axis]) for axis in ("beta", "seed")} for run in runs)
+        return [self.file(f"{RUN_PATH.format(**run)}/{name}") for run in spelled]
+
+    def spec(self, runs: Sequence[RunAxes] = ({},)) -> dict[str, Any]:
+        """What a job needs to know beside its paths, in builtins; `runs` are those it makes."""
+        return {
+            "stage": self.stage,
+            "name": self.name,
+            "module": self.module,
+            "code": self.code,
+            "settings": dict(self.settings),
+            "runs": [dict(run) for run in runs],
+        }
+
+
+class Plan:
+    """All nodes of a study, by stage and name; those of runs are named `split/arch`."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        # of each axis of runs, by how paths spell them
+        self.values: dict[str, dict[str, Any]] = {
+            "beta": {spell("beta", beta): beta for beta in study.betas},
+            "seed": {spell("seed", seed): seed for seed in study.seeds},
+        }
+        self.datasets = {name: self._dataset(name) for name in study.datasets}
+        self.splits = {name: self._split(name) for name in study.splits}
+        self.neighbours = {name: self._neighbours(name) for name in study.splits}
+        pairs = dict.fromkeys(pair for name in study.experiments for pair in self._pairs(name))
+        self.training = {"/".join(pair): self._training(*pair) for pair in pairs}
+        self.evaluation = {"/".join(pair): self._evaluation(*pair) for pair in pairs}
+        self.tables = {name: self._table(name) for name in study.experiments}
+        self.figures = {name: self._figure(name) for name in study.figures}
+
+    def addresses(self, stage: str) -> list[str]:
+        """The current addresses of a stage."""
+        return [node.address for node in getattr(self, stage).values()]
+
+    def node(self, stage: str, address: str) -> Node:
+        """The node of a current address.
+
+        Raises
+        ------
+        RdpipeError
+            If the study has no result of this address.
+        """
+        node: Node | None = getattr(self, stage).get(address.rpartition("-")[0])
+        if node is None or node.address != address:
+            raise RdpipeError(
+                f"{RESULTS}/{stage}/{address} is no result of the present study and code; "
+                "ask for a target, as in `snakemake fig3`, which finds the paths itself."
+            )
+        return node
+
+    def runs(self, pack: Sequence[str], axes: Mapping[str, str]) -> list[RunAxes]:
+        """The runs of one job: all values of the packed axes, the given value of the others."""
+        betas, seeds = (
+            list(every.values()) if axis in pack else [every[axes[axis]]]
+            for axis, every in self.values.items()
+        )
+        return [{"beta": beta, "seed": seed} for beta, seed in itertools.product(betas, seeds)]
+
+    def places(self, dataset: str) -> dict[str, str | None]:
+        """Where the files of a dataset are found, which is no part of what it is."""
+        settings = self.study.datasets[dataset]
+        if isinstance(settings, Public):
+            return {"downloads": self.study.downloads}
+        if isinstance(settings, Images):
+            return settings.model_dump(include={"images", "factors"})
+        return {}
+
+    def neighbour_inputs(self, table: Node) -> list[str]:
+        """The distances to nearest neighbours of each split of a table."""
+        splits = table.settings["splits"]
+        return [self.neighbours[name].file("distances.parquet") for name in splits]
+
+    def table_inputs(self, table: Node, file: str) -> list[str]:
+        """One file of every evaluated run of a table, in the order of its setting `runs`.
+
+        Of OF_FIRST_SEED, those of the smallest seed.
+        """
+        runs = table.settings["runs"]
+        if file in OF_FIRST_SEED:
+            first = min(run["seed"] for run in runs)
+            runs = [run for run in runs if run["seed"] == first]
+        grouped = itertools.groupby(runs, key=lambda run: f"{run['split']}/{run['arch']}")
+        return [path for pair, rows in grouped for path in self.evaluation[pair].files(file, rows)]
+
+    def figure_inputs(self, figure: Node) -> dict[str, str]:
+        """The files a figure is drawn from, by the names its module knows."""
+        files = {
+            "dataset": {"images": "images.npz", "factors": "factors.parquet"},
+            "table": {
+                "runs": "rd.parquet",
+                "summary": "rd_summary.parquet",
+                "neighbours": "neighbours.parquet",
+                "reconstructions": "reconstructions.npz",
+            },
+        }
+        judged = {"runs": "rd.parquet", "neighbours": "neighbours.parquet"}
+        if figure.settings.get("claims"):
+            return {
+                f"{experiment}/{name}": node.file(file)
+                for experiment, node in figure.reads.items()
+                for name, file in judged.items()
+            }
+        return {
+            name: node.file(file)
+            for source, node in figure.reads.items()
+            for name, file in files[source].items()
+        }
+
+    # A target is a name a person would type: a figure, or an experiment.
+
+    @property
+    def targets(self) -> list[str]:
+        """All names that are targets."""
+        return list(dict.fromkeys([*self.figures, *self.tables]))
+
+    def target_runs(self, targets: Iterable[str]) -> int:
+        """How many different runs some targets rest on."""
+        pairs = {name for table in self.target_tables(targets) for name in table.reads}
+        return len(pairs & set(self.training)) * len(self.study.betas) * len(self.study.seeds)
+
+    def target_files(self, targets: Sequence[str]) -> list[str]:
+        """The files that make up some targets."""
+        return [
+            *(
+                f"{RESULTS}/figures/{node.address}.{kind}"
+                for node in self._target_figures(targets)
+                for kind in FORMATS
+            ),
+            *(
+                node.file(f"{name}.{kind}")
+                for node in self.target_tables(targets)
+                for name in TABLES
+                for kind in ("parquet", "csv")
+            ),
+        ]
+
+    def target_links(self, targets: Sequence[str]) -> dict[str, str]:
+        """Plain name of each result of some targets -> the current result beside it."""
+        return {
+            **{
+                f"{RESULTS}/figures/{node.name}.{kind}": f"{node.address}.{kind}"
+                for node in self._target_figures(targets)
+                for kind in FORMATS
+            },
+            **{
+                f"{RESULTS}/tables/{node.name}": node.address
+                for node in self.target_tables(targets)
+            },
+        }
+
+    def target_tables(self, targets: Iterable[str]) -> list[Node]:
+        """The tables of some targets: those a figure reads, or those of an experiment itself.
+
+        A name that is both is the figure, whatever experiment it is drawn from.
+        """
+        of_each = (
+            self.figures[name].reads.values() if name in self.figures else [self.tables[name]]
+            for name in targets
+        )
+        found = {node.name: node for of_one in of_each for node in of_one}
+        return [node for node in found.values() if node.stage == "tables"]
+
+    def _target_figures(self, targets: Iterable[str]) -> list[Node]:
+        return [self.figures[name] for name in targets if name in self.figures]
+
+    # One method a stage: what its node is told, and what it reads.
+
+    def _dataset(self, name: str) -> Node:
+        dataset = self.study.datasets[name]
+        settings = dataset.model_dump(mode="json", exclude={"kind", "images", "factors"})
+        if isinstance(dataset, Images):
+            # one's own files have no name for what is in them but that itself
+            paths = [Path(path).expanduser() for path in (dataset.images, dataset.factors) if path]
+            remembered = Path(RESULTS) / "sources.json"
+            settings["content"] = content(paths, remembered)
+        return Node("datasets", name, f"rdpipe.datasets.{dataset.kind}", settings, {})
+
+    def _split(self, name: str) -> Node:
+        split = self.study.splits[name]
+        settings = split.model_dump(mode="json", exclude={"dataset"})
+        reads = {"dataset": self.datasets[split.dataset]}
+        return Node("splits", name, "rdpipe.splits", settings, reads)
+
+    def _neighbours(self, split: str) -> Node:
+        return Node("neighbours", split, "rdpipe.neighbours", {}, {"split": self.splits[split]})
+
+    def _training(self, split: str, arch: str) -> Node:
+        execution = {"pack", "threads", "save_every"}
+        settings = self.study.training.model_dump(mode="json", exclude=execution)
+        settings["arch"] = self.study.archs[arch].model_dump(mode="json")
+        reads = {"split": self.splits[split]}
+        return Node("training", f"{split}/{arch}", "rdpipe.training.train", settings, reads)
+
+    def _evaluation(self, split: str, arch: str) -> Node:
+        settings = self.study.evaluation.model_dump(mode="json", exclude={"pack", "threads"})
+        name = f"{split}/{arch}"
+        reads = {
+            "split": self.splits[split],
+            "neighbours": self.neighbours[split],
+            "training": self.training[name],
+        }
+        return Node("evaluation", name, "rdpipe.evaluation.evaluate", settings, reads)
+
+    def _table(self, experiment: str) -> Node:
+        pairs = self._pairs(experiment)
+        runs = [
+            {
+                "dataset": self.study.splits[split].dataset,
+                "split": split,
+                "split_kind": self.study.splits[split].kind,
+                "arch": arch,
+                "beta": beta,
+                "seed": seed,
+            }
+            for (split, arch), beta, seed in itertools.product(
+                pairs, self.study.betas, self.study.seeds
+            )
+        ]
+        splits = list(self.study.experiments[experiment].splits)
+        reads = {"/".join(pair): self.evaluation["/".join(pair)] for pair in pairs}
+        reads |= {split: self.neighbours[split] for split in splits}
+        settings = {"runs": runs, "splits": splits}
+        return Node("tables", experiment, "rdpipe.tables", settings, reads)
+
+    def _figure(self, name: str) -> Node:
+        figure = self.study.figures[name]
+        settings: dict[str, Any] = {}
+        reads: dict[str, Node] = {}
+        if figure.dataset:
+            reads = {"dataset": self.datasets[figure.dataset]}
+        elif figure.splits:
+            settings = {"splits": [self._split_rule(split) for split in figure.splits]}
+        elif figure.experiment:
+            experiment = self.study.experiments[figure.experiment]
+            settings = {
+                "splits": [self._split_label(split) for split in experiment.splits],
+                "archs": self._arch_labels(experiment.archs),
+            }
+            reads = {"table": self.tables[figure.experiment]}
+        elif figure.claims:
+            settings = {"claims": [self._claim(claim) for claim in figure.claims]}
+            reads = {claim.experiment: self.tables[claim.experiment] for claim in figure.claims}
+        return Node("figures", name, f"rdpipe.figures.{figure.draw or name}", settings, reads)
+
+    def _claim(self, claim: Claim) -> dict[str, Any]:
+        """A claim with the splits and architectures that it is about."""
+        experiment = self.study.experiments[claim.experiment]
+        return {
+            "name": claim.name,
+            "experiment": claim.experiment,
+            "splits": list(claim.splits or experiment.splits),
+            "archs": list(claim.archs or experiment.archs),
+        }
+
+    def _pairs(self, experiment: str) -> list[tuple[str, str]]:
+        chosen = self.study.experiments[experiment]
+        return list(itertools.product(chosen.splits, chosen.archs))
+
+    def _split_label(self, name: str) -> dict[str, Any]:
+        """A split as figures of an experiment know it."""
+        dataset = self.study.splits[name].dataset
+        return {"name": name, "dataset": self.study.datasets[dataset].facts.label or dataset}
+
+    def _arch_labels(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Architectures as figures know them; those that look alike go by their names as well."""
+        archs = {name: self.study.archs[name] for name in names}
+        plain = {
+            name: arch.model_copy(update={"penalty": "rate", "early_stopping": None})
+            for name, arch in archs.items()
+        }
+        labels = {
+            name: ", ".join(
+                filter(None, [f"{arch.layers}-layer {arch.kind.upper()}", arch.variant])
+            )
+            for name, arch in archs.items()
+        }
+        alike = {label for label, count in Counter(labels.values()).items() if count > 1}
+        return [
+            {
+                "name": name,
+                "label": f"{labels[name]} ({name})" if labels[name] in alike else labels[name],
+                "kind": arch.kind,
+                "layers": arch.layers,
+                "variant": arch.variant,
+                "base": next((one for one in names if archs[one] == plain[name]), None),
+            }
+            for name, arch in archs.items()
+        ]
+
+    def _split_rule(self, name: str) -> dict[str, Any]:
+        """The rule of a split for a sketch on a toy dataset: sizes as shares."""
+        split = self.study.splits[name]
+        n = self.study.datasets[split.dataset].facts.n
+        rule = {"name": name, **split.model_dump(mode="json", exclude={"dataset", "n_train"})}
+        if isinstance(split, CV) and n is not None:
+            rule["fraction"] = split.n_train / n
+        return rule
+
+
+@cache
+def _code(module: str) -> str:
+    return fingerprint(module)

@@ -1,0 +1,81 @@
+"""The optimal decoder and memorisation, against slow sums and cases whose answers are plain."""
+
+import numpy as np
+import pytest
+import torch
+
+from rdpipe.evaluation.evaluate import memorization
+
+
+def random_images(n, seed=0, shape=(3, 2, 1)):
+    return np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
+
+
+def random_posteriors(n, latent=3, seed=0):
+    random = np.random.default_rng(seed)
+    mean, log_variance = random.standard_normal((2, n, latent))
+    return torch.from_numpy(mean), torch.from_numpy(log_variance - 2)
+
+
+def flat(images):
+    return images.reshape(len(images), -1) / 255
+
+
+@pytest.mark.parametrize("tiles", [(128, 1024), (3, 8)])
+def test_optimal_decoder_agrees_with_the_sum_written_out(monkeypatch, tiles):
+    monkeypatch.setitem(memorization.TILE, "cpu", tiles)
+    images, (mean, log_variance) = random_images(30), random_posteriors(30)
+    z = mean[:7] + 0.1
+    pixels, perplexity = memorization.optimal_decoder(z, mean, log_variance, images)
+    m, v = mean.numpy(), np.exp(log_variance.numpy())
+    for i, code in enumerate(z.numpy()):
+        density = np.exp(-((code - m) ** 2) / (2 * v)).prod(1) / np.sqrt(2 * np.pi * v).prod(1)
+        w = density / density.sum()
+        np.testing.assert_allclose(pixels[i], w @ flat(images), rtol=1e-5)
+        assert perplexity[i] == pytest.approx(np.exp(-(w * np.log(w)).sum()), rel=1e-10)
+
+
+def test_encodings_that_tell_nothing_give_the_mean_of_all_images():
+    images = random_images(200)
+    mean = torch.full((200, 3), 0.4, dtype=torch.float64)
+    z = random_posteriors(5)[0]
+    pixels, perplexity = memorization.optimal_decoder(z, mean, mean, images)
+    np.testing.assert_allclose(pixels, np.tile(flat(images).mean(0), (5, 1)), rtol=1e-5)
+    np.testing.assert_allclose(perplexity, 200, rtol=1e-10)
+
+
+@pytest.mark.parametrize("log_variance", [-1.0, -13.0, -27.0])
+def test_encodings_far_apart_give_back_every_training_image(log_variance):
+    images = random_images(200)
+    mean = 100 * torch.arange(200, dtype=torch.float64)[:, None].expand(-1, 3)
+    pixels, perplexity = memorization.optimal_decoder(
+        mean, mean, torch.full_like(mean, log_variance), images
+    )
+    np.testing.assert_allclose(pixels, flat(images), rtol=1e-6)
+    np.testing.assert_allclose(perplexity, 1, rtol=1e-10)
+
+
+def test_a_code_between_two_of_many_encodings_gives_the_mean_of_the_two():
+    images = random_images(50)
+    mean = torch.arange(50, dtype=torch.float64)[:, None]
+    z = torch.tensor([[3.5], [1e6]], dtype=torch.float64)  # and one that lies far from all
+    pixels, perplexity = memorization.optimal_decoder(z, mean, torch.full_like(mean, -6), images)
+    expected = [flat(images)[3:5].mean(0), flat(images)[49]]
+    np.testing.assert_allclose(pixels, expected, rtol=1e-6)
+    np.testing.assert_allclose(perplexity, [2, 1], rtol=1e-9)
+
+
+def test_a_reconstruction_is_memorized_if_a_training_image_is_nearer_than_its_input():
+    inputs, train = random_images(40), random_images(60, seed=1)
+    assert memorization.memorized(inputs, train[:40], train).all()
+    assert not memorization.memorized(inputs, inputs, train).any()
+    half = np.concatenate([train[:20], inputs[20:]])
+    assert memorization.memorized(inputs, half, train).tolist() == [True] * 20 + [False] * 20
+
+
+def test_a_reconstruction_as_near_to_its_input_as_to_train_is_not_memorized():
+    shape = (3, 1, 1, 1)
+    inputs = np.array([10, 10, 255], np.uint8).reshape(shape)
+    reconstructions = np.array([20, 21, 0], np.uint8).reshape(shape)
+    train = np.array([30, 255, 255], np.uint8).reshape(shape)
+    assert memorization.memorized(inputs, reconstructions, train).tolist() == [False, True, True]

@@ -1,0 +1,378 @@
+"""One job: what it asks the store for, what it computes, what its records say."""
+
+import copy
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rdpipe.common.errors import OutOfMemoryError
+from rdpipe.common.files import read_json, write_json
+from rdpipe.store.jobs import Item, Job, items_of_runs
+from rdpipe.study.plan import Plan
+from rdpipe.study.reading import read_study
+from tests import ROOT
+
+PAPER = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
+RUNS = [{"beta": beta, "seed": 0} for beta in (0.1, 1.0, 5.0)]
+
+
+def spec(stage="training", **changes):
+    """The specification of one stage's job, with some of its settings changed."""
+    config = copy.deepcopy(PAPER)
+    config[stage] |= changes
+    return getattr(Plan(read_study(config)), stage)["cv-16k/mlp-1"].spec(RUNS)
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A job in a store of its own."""
+    return lambda **of: Job(
+        spec(**of), store=str(tmp_path / "store"), log_file=str(tmp_path / "job.log")
+    )
+
+
+def items(folder, runs=RUNS):
+    """Items that read one file and write one each."""
+    (folder / "in.json").write_text("[]")
+    outputs = [str(folder / f"beta-{run['beta']}" / "out.json") for run in runs]
+    return items_of_runs(runs, {"data": str(folder / "in.json")}, {"out.json": outputs})
+
+
+def yields(asked, fail_at=None):
+    """A computation that notes what it was asked for, and may fail before an item."""
+
+    def compute(missing, state):
+        asked.append([item.axes["beta"] for item in missing])
+        for item in missing:
+            if item.axes["beta"] == fail_at:
+                state.write_text("half-way")
+                raise RuntimeError("half-way")
+            beta = item.axes["beta"]
+            yield item, lambda folder, beta=beta: write_json(folder / "out.json", beta)
+
+    return compute
+
+
+def record(path):
+    return read_json(Path(path).resolve().parent / "record.json")
+
+
+@pytest.mark.parametrize(
+    ("stage", "setting", "value"),
+    [
+        ("training", "iterations", 10),
+        ("training", "batch_size", 64),
+        ("training", "learning_rate", 0.01),
+        ("training", "precision", "float64"),
+        ("training", "history_every", 10),
+        ("evaluation", "examples", 3),
+        ("evaluation", "outer", 2048),
+        ("evaluation", "batch", 256),
+        ("evaluation", "seed", 1),
+    ],
+)
+def test_every_setting_is_in_the_store_key(job, tmp_path, stage, setting, value):
+    for run in ({"beta": 1.0, "seed": 0}, {"beta": 1.0, "seed": 1}):
+        (item,) = items(tmp_path, [run])
+        assert job(stage=stage)._key(item) != job(stage=stage, **{setting: value})._key(item)
+
+
+def test_runs_and_inputs_are_in_the_store_key(job, tmp_path):
+    keys = {job()._key(item) for item in items(tmp_path)}
+    (tmp_path / "in.json").write_text("[1]")
+    changed = Item({"data": str(tmp_path / "in.json")}, {}, RUNS[0])
+    assert len(keys | {job()._key(changed)}) == 4
+
+
+def test_what_is_stored_is_not_computed_again(job, tmp_path):
+    asked = []
+    job().make_all(items(tmp_path), yields(asked))
+    for item in items(tmp_path):
+        Path(item.outputs["out.json"]).unlink()
+    job().make_all(items(tmp_path), yields(asked))
+    assert asked == [[0.1, 1.0, 5.0]]
+    assert [read_json(Path(item.outputs["out.json"])) for item in items(tmp_path)] == [0.1, 1, 5]
+
+
+def test_a_record_says_how_many_were_computed_together(job, tmp_path):
+    job().make_all(items(tmp_path, RUNS[:1]), yields([]))
+    job().make_all(items(tmp_path), yields([]))
+    packs = [record(item.outputs["out.json"])["pack"] for item in items(tmp_path)]
+    assert packs == [1, 2, 2]
+
+
+def test_an_interrupted_pack_goes_on_with_the_same_members(job, tmp_path, capfd):
+    """One was stored long before, one just before the failure: only the latter is made again."""
+    asked = []
+    job().make_all(items(tmp_path, RUNS[:1]), yields(asked))
+    with pytest.raises(SystemExit):
+        job().make_all(items(tmp_path), yields(asked, fail_at=5.0))
+    assert "RuntimeError: half-way (see " in capfd.readouterr().err
+    job().make_all(items(tmp_path), yields(asked))
+    assert asked == [[0.1], [1.0, 5.0], [1.0, 5.0]]
+    assert not list((tmp_path / "store" / "state").iterdir())
+
+
+def fits(most, asked, *, saved=False):
+    """A computation of which no more than `most` fit the memory."""
+    compute = yields(asked)
+
+    def limited(missing, state):
+        if len(missing) > most:
+            asked.append(len(missing))
+            if saved:
+                state.write_text("half-way")
+            raise OutOfMemoryError(f"{len(missing)} do not fit.")
+        yield from compute(missing, state)
+
+    return limited
+
+
+def test_what_does_not_fit_at_once_is_made_in_rounds(job, tmp_path):
+    asked = []
+    job().make_all(items(tmp_path), yields(asked), at_once=lambda: 2)
+    assert asked == [[0.1, 1.0], [5.0]]
+    packs = [record(item.outputs["out.json"])["pack"] for item in items(tmp_path)]
+    assert packs == [2, 2, 1]
+    assert not list((tmp_path / "store" / "state").iterdir())
+
+
+def test_an_interrupted_round_is_gone_on_with_alone(job, tmp_path):
+    asked, runs = [], [{"beta": beta, "seed": 0} for beta in (0.1, 0.5, 1.0, 2.0, 5.0)]
+    with pytest.raises(SystemExit):
+        job().make_all(items(tmp_path, runs), yields(asked, fail_at=2.0), at_once=lambda: 2)
+    job().make_all(items(tmp_path, runs), yields(asked), at_once=lambda: 3)
+    assert asked == [[0.1, 0.5], [1.0, 2.0], [1.0, 2.0], [5.0]]
+
+
+def test_out_of_memory_is_answered_by_smaller_rounds(job, tmp_path, capfd):
+    asked, runs = [], [{"beta": beta, "seed": 0} for beta in (0.1, 0.5, 1.0, 2.0, 5.0)]
+    job().make_all(items(tmp_path, runs), fits(1, asked), at_once=lambda: 4)
+    assert asked == [4, 2, [0.1], [0.5], [1.0], [2.0], [5.0]]
+    assert "4 do not fit.\n2 of 5 runs at once, for memory\n" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("most", "saved", "tried"), [(0, False, [3, 1]), (2, True, [3])])
+def test_what_never_fits_or_has_fitted_before_fails(job, tmp_path, capfd, most, saved, tried):
+    asked = []
+    with pytest.raises(SystemExit):
+        job().make_all(items(tmp_path), fits(most, asked, saved=saved), at_once=lambda: 99)
+    assert asked == tried
+    assert capfd.readouterr().err.endswith(f"cv-16k/mlp-1: {tried[-1]} do not fit.\n")
+
+
+def test_state_of_other_members_is_not_taken_up(job, tmp_path):
+    asked = []
+    with pytest.raises(SystemExit):
+        job().make_all(items(tmp_path), yields(asked, fail_at=0.1))
+    for member in (tmp_path / "store" / "state").glob("*.json"):
+        write_json(member, ["of another pack"])
+    job().make_all(items(tmp_path), yields(asked))
+    assert asked == [[0.1, 1.0, 5.0]] * 2
+
+
+def test_a_checkout_goes_on_from_its_own_state_only(job, tmp_path, monkeypatch):
+    """Another that computes the same neither takes it up nor removes it."""
+    asked = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+
+    def start(checkout, fail_at=None):
+        monkeypatch.chdir(tmp_path / checkout)
+        job().make_all(items(tmp_path), yields(asked, fail_at))
+
+    with pytest.raises(SystemExit):
+        start("one", fail_at=1.0)  # 0.1 is stored by now, the others are not
+    (state,) = (tmp_path / "store/state").glob("*.safetensors")
+    start("two")
+    assert asked == [[0.1, 1.0, 5.0], [1.0, 5.0]]
+    assert state.read_text() == "half-way"
+    start("one")
+    assert len(asked) == 2
+    assert not list((tmp_path / "store/state").iterdir())
+
+
+@pytest.mark.parametrize("members", ["", "{"])
+def test_state_that_does_not_say_whose_it_is_is_not_taken_up(job, tmp_path, members):
+    asked = []
+    with pytest.raises(SystemExit):
+        job().make_all(items(tmp_path), yields(asked, fail_at=0.1))
+    for member in (tmp_path / "store" / "state").glob("*.json"):
+        member.write_text(members)
+    job().make_all(items(tmp_path), yields(asked))
+    assert asked == [[0.1, 1.0, 5.0]] * 2
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_costs_nothing_that_is_finished(job, tmp_path, capfd):
+    def fills_up(missing, _state):
+        for item in missing:
+
+            def write(folder, beta=item.axes["beta"]):
+                (folder / "out.json").touch()
+                if beta == 1.0:
+                    raise FULL
+                write_json(folder / "out.json", beta)
+
+            yield item, write
+
+    with pytest.raises(SystemExit):
+        job().make_all(items(tmp_path), fills_up)
+    (sentence,) = capfd.readouterr().err.splitlines()[1:]
+    assert "no room is left, on the disk or of your quota" in sentence
+    assert "call snakemake again" in sentence
+    asked = []
+    job().make_all(items(tmp_path), yields(asked))
+    assert asked == [[1.0, 5.0]]
+
+
+def test_a_log_that_cannot_be_written_costs_no_result(job, tmp_path, capfd):
+    """As of a disk that is full, which tells its writers so."""
+    (tmp_path / "job.log").symlink_to("/dev/full")
+    asked = []
+    job().make_all(items(tmp_path), yields(asked))
+    for item in items(tmp_path):
+        assert Path(item.outputs["out.json"]).is_file()
+    said = capfd.readouterr().err
+    assert said.count("computed in") == 3
+    assert "Traceback" not in said
+
+
+def test_a_store_that_is_lacking_and_read_only_is_one_sentence(job, tmp_path, capfd, monkeypatch):
+    asked = []
+    job().make_all(items(tmp_path, RUNS[:1]), yields(asked))
+    monkeypatch.setattr(os, "access", lambda path, _mode: "objects" not in str(path))
+    job().make_all(items(tmp_path, RUNS[:1]), yields(asked))
+    capfd.readouterr()
+    with pytest.raises(SystemExit):
+        job().make_all(items(tmp_path), yields(asked))
+    said = capfd.readouterr().err
+    assert "the store cannot be written: [Errno 13] Permission denied" in said
+    assert "Traceback" not in said
+    assert asked == [[0.1]]
+
+
+# Jobs as processes of their own.
+
+PROGRAM = """
+import json, sys, time
+from pathlib import Path
+from rdpipe.common.files import write_json
+from rdpipe.store.jobs import Job, items_of_runs
+
+spec = json.loads(Path("spec.json").read_text())
+job = Job(spec, store="store", log_file="job.log")
+outputs = [f"out-{run['seed']}.json" for run in spec["runs"]]
+items = items_of_runs(spec["runs"], {}, {"out.json": outputs})
+
+
+def compute(missing, state):
+    for item in missing:
+        while item.axes["seed"] == 1 and not Path("go-on").exists():
+            WAIT
+        yield item, lambda folder: write_json(folder / "out.json", [])
+
+
+job.make_all(items, compute)
+print(sorted({"numpy", "pandas", "pyarrow", "torch", "importlib.metadata"} & set(sys.modules)))
+"""
+PATIENT = "Path('waiting').touch(); time.sleep(0.01)"
+ASKING = """
+            told = job.stopping()
+            Path("waiting").touch()
+            if told:
+                time.sleep(0.5)  # and may be told again
+                state.write_text("half-way")
+                raise RuntimeError("stopped")
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Start a job of two objects, the second of which waits as it is told here."""
+    node = Plan(read_study(PAPER)).splits["cv-16k"]
+    write_json(tmp_path / "spec.json", node.spec([{"seed": 0}, {"seed": 1}]))
+
+    def start(wait="pass"):
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM.replace("WAIT", wait)],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return start
+
+
+def wait_for(path, seconds=60):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.01)
+
+
+def finish(process):
+    text, _ = process.communicate(timeout=60)
+    return process.returncode, text
+
+
+def test_sigterm_ends_a_job_at_once_with_a_sentence(program, tmp_path):
+    process = program(PATIENT)
+    wait_for(tmp_path / "waiting")
+    process.send_signal(signal.SIGTERM)
+    code, text = finish(process)
+    assert code == 1
+    assert "ended by SIGTERM; call snakemake again" in text
+    assert "ended by SIGTERM; call snakemake again" in (tmp_path / "job.log").read_text()
+    assert "Traceback" not in text
+    assert (tmp_path / "out-0.json").is_file()
+    assert not list((tmp_path / "store/tmp").iterdir())
+    assert not list((tmp_path / "store/state").iterdir())
+
+
+def test_sigterm_lets_a_job_that_asks_save_its_state_however_often_it_comes(program, tmp_path):
+    process = program(ASKING)
+    wait_for(tmp_path / "waiting")
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    code, text = finish(process)
+    assert code == 1
+    assert "RuntimeError: stopped" in text
+    (state,) = (tmp_path / "store/state").glob("*.safetensors")
+    assert state.read_text() == "half-way"
+    (tmp_path / "go-on").touch()
+    code, text = finish(program())
+    assert code == 0
+    assert text.count("computed in") == 2  # the one that was stored belongs to the state, too
+
+
+def test_two_jobs_that_make_the_same_at_once_end_alike(program, tmp_path):
+    processes = [program(PATIENT), program(PATIENT)]
+    wait_for(tmp_path / "waiting")
+    time.sleep(0.5)
+    (tmp_path / "go-on").touch()
+    assert [finish(process)[0] for process in processes] == [0, 0]
+    assert len(list((tmp_path / "store").glob("objects/*/*"))) == 2
+    assert not list((tmp_path / "store/tmp").iterdir())
+    assert not list((tmp_path / "store/state").iterdir())
+
+
+def test_a_store_hit_imports_nothing_heavy(program, tmp_path):
+    (tmp_path / "go-on").touch()
+    finish(program())
+    code, text = finish(program())
+    assert code == 0
+    assert text.count("from the store") == 2
+    assert json.loads(text.splitlines()[-1]) == []

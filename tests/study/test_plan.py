@@ -1,0 +1,156 @@
+"""Addresses: what changes them, what does not, and what a target comprises."""
+
+import copy
+import re
+
+import pytest
+import yaml
+
+from rdpipe.common.errors import RdpipeError
+from rdpipe.study.plan import Plan, address_pattern
+from rdpipe.study.reading import read_study
+from rdpipe.study.settings import STAGES
+from tests import ROOT
+
+PAPER = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
+
+
+def plan(**changes):
+    """The plan of the paper's study with some settings changed, keys written with dots."""
+    config = copy.deepcopy(PAPER)
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        here = config
+        for key in parents:
+            here = here[key]
+        here[last] = value
+    return Plan(read_study(config))
+
+
+def changed(**changes):
+    """Stages in which some address differs from the paper's study."""
+    before, after = plan(), plan(**changes)
+    return {
+        stage for stage in STAGES if set(before.addresses(stage)) != set(after.addresses(stage))
+    }
+
+
+RUNS = {"training", "evaluation", "tables", "figures"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "stages"),
+    [
+        ("datasets.tetrominoes.seed", 1, set(STAGES)),
+        ("downloads", "/elsewhere", set()),
+        ("archs.cnn-3.dense", 256, RUNS),
+        ("archs.mlp-1-stopped.early_stopping", 0.2, RUNS),
+        ("splits.cv-16k.seed", 1, {"splits", "neighbours", *RUNS}),
+        ("archs.mlp-1.width", 256, RUNS),
+        ("training.iterations", 1000, RUNS),
+        ("training.precision", "float64", RUNS),
+        ("evaluation.outer", 2048, RUNS - {"training"}),
+        ("betas", [0.1, 1], {"tables", "figures"}),
+        ("seeds", [0], {"tables", "figures"}),
+        ("training.pack", ["beta", "seed"], set()),
+        ("training.threads", 8, set()),
+        ("training.save_every", 10, set()),
+        ("evaluation.pack", ["seed"], set()),
+        ("store", "results/elsewhere", set()),
+        ("targets", ["fig1"], set()),
+    ],
+)
+def test_a_setting_moves_the_stages_that_depend_on_it(setting, value, stages):
+    assert changed(**{setting: value}) == stages
+
+
+def test_another_splits_runs_keep_their_address():
+    before, after = plan(), plan(**{"splits.cv-16k.seed": 1})
+    for pair, node in before.training.items():
+        assert (after.training[pair].address == node.address) == (not pair.startswith("cv-16k/"))
+
+
+def test_a_run_in_several_experiments_is_one_run():
+    assert sum("default/mlp-1" in table.reads for table in plan().tables.values()) > 1
+    assert len(plan().addresses("training")) == 18 * 4 + 12 * 2 + 4 + 4  # 6,240 runs
+
+
+def test_figure_3_needs_240_runs():
+    paper = plan()
+    table = paper.figures["fig3"].reads["table"]
+    assert len(table.settings["runs"]) == 240
+    assert len(set(paper.table_inputs(table, "metrics.parquet"))) == 240
+
+
+def test_architectures_that_look_alike_go_by_their_names():
+    archs = PAPER["archs"] | {"wide": {"kind": "mlp", "layers": 1, "width": 1024}}
+    alike = plan(archs=archs, **{"experiments.fig3.archs": ["mlp-1", "wide", "mlp-3"]})
+    labels = [arch["label"] for arch in alike.figures["fig3"].settings["archs"]]
+    assert labels == ["1-layer MLP (mlp-1)", "1-layer MLP (wide)", "3-layer MLP"]
+
+
+def test_every_address_is_as_its_pattern_says_and_found():
+    paper = plan()
+    for stage in STAGES:
+        for address in paper.addresses(stage):
+            assert re.fullmatch(address_pattern(stage), address)
+            assert paper.node(stage, address).address == address
+
+
+def test_inputs_of_a_table_follow_its_runs():
+    paper = plan()
+    table = paper.tables["fig3"]
+    paths = paper.table_inputs(table, "metrics.parquet")
+    for run, path in zip(table.settings["runs"], paths, strict=True):
+        assert path.startswith(f"results/evaluation/{run['split']}/{run['arch']}-")
+        assert path.endswith(f"/beta-{run['beta']:g}/seed-{run['seed']}/metrics.parquet")
+    shown = paper.table_inputs(table, "reconstructions.npz")
+    assert [path.replace("metrics.parquet", "reconstructions.npz") for path in paths[::5]] == shown
+
+
+@pytest.mark.parametrize(
+    ("pack", "axes", "n"),
+    [
+        ([], {"beta": "0.1", "seed": "3"}, 1),
+        (["beta"], {"seed": "3"}, 12),
+        (["seed"], {"beta": "0.001"}, 5),
+        (["seed", "beta"], {}, 60),
+    ],
+)
+def test_runs_of_a_job(pack, axes, n):
+    runs = plan().runs(pack, axes)
+    assert len(runs) == n
+    for axis, value in axes.items():
+        assert all(run[axis] == float(value) for run in runs)
+
+
+def test_large_seeds_and_small_betas_are_spelled_apart():
+    large = plan(seeds=[1234567, 1234568], betas=[1e-7, 1])
+    assert large.runs([], {"beta": "1e-07", "seed": "1234567"}) == [{"beta": 1e-7, "seed": 1234567}]
+    paths = large.table_inputs(large.tables["fig3"], "metrics.parquet")
+    assert len(set(paths)) == len(paths) == 4 * 4
+
+
+def test_a_target_links_plain_names_to_current_results():
+    paper = plan()
+    links = paper.target_links(["fig3"])
+    assert links["results/figures/fig3.pdf"] == f"{paper.figures['fig3'].address}.pdf"
+    assert links["results/tables/fig3"] == paper.tables["fig3"].address
+    assert len(paper.target_files(["fig3"])) == 3 + 6
+
+
+def test_a_figure_needs_the_experiment_it_is_drawn_from_and_no_other():
+    paper = plan(**{"figures.fig8.experiment": "fig3"})
+    assert [table.name for table in paper.target_tables(["fig8"])] == ["fig3"]
+    assert [table.name for table in paper.target_tables(["all_datasets"])] == ["all_datasets"]
+
+
+def test_an_address_of_another_study_is_unknown():
+    for stage, address in (
+        ("splits", "cv-99k-0123456789"),
+        ("splits", "cv-16k-0123456789"),
+        ("training", "cv-16k/mlp-1-0123456789"),
+    ):
+        assert re.fullmatch(address_pattern(stage), address)
+        with pytest.raises(RdpipeError, match=f"{address} is no result of the present study"):
+            plan().node(stage, address)
