@@ -16,7 +16,7 @@ from rdpipe.store import cleaning
 from rdpipe.store.objects import Store
 from rdpipe.study.plan import RESULTS, Plan
 from rdpipe.study.reading import merge, read_study
-from rdpipe.study.settings import Study
+from rdpipe.study.settings.study import Study
 
 app = typer.Typer(
     help="Ask about a study of rdpipe; `snakemake` runs it.",

@@ -9,7 +9,7 @@ import yaml
 from rdpipe.common.errors import RdpipeError
 from rdpipe.study.plan import Plan, address_pattern
 from rdpipe.study.reading import read_study
-from rdpipe.study.settings import STAGES
+from rdpipe.study.settings.study import STAGES
 from tests import ROOT
 
 PAPER = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))

@@ -9,7 +9,7 @@ from snakemake.utils import update_config
 
 from rdpipe.common.errors import RdpipeError
 from rdpipe.study.reading import merge, read_study
-from rdpipe.study.settings import Study
+from rdpipe.study.settings.study import Study
 from tests import ROOT
 
 

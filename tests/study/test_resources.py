@@ -7,7 +7,7 @@ import yaml
 
 from rdpipe.study import resources
 from rdpipe.study.reading import merge, read_study
-from rdpipe.study.settings import STAGES
+from rdpipe.study.settings.study import STAGES
 from tests import ROOT
 
 PAPER = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))

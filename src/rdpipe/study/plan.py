@@ -17,7 +17,10 @@ from rdpipe.common.errors import RdpipeError
 from rdpipe.common.own_files import content
 from rdpipe.store.digests import identity
 from rdpipe.store.fingerprint import fingerprint
-from rdpipe.study.settings import CV, Claim, Images, Public, Study
+from rdpipe.study.settings.datasets import Images, Public
+from rdpipe.study.settings.figures import Claim
+from rdpipe.study.settings.splits import CV
+from rdpipe.study.settings.study import Study
 
 RESULTS = "results"
 RUN_STAGES = ("training", "evaluation")  # whose nodes have one result for each β and seed

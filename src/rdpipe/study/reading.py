@@ -10,7 +10,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rdpipe.common.errors import RdpipeError
-from rdpipe.study.settings import CV, RULES, Claim, Figure, Images, Split, Study, Tetrominoes
+from rdpipe.study.settings.datasets import Images, Tetrominoes
+from rdpipe.study.settings.figures import Claim, Figure
+from rdpipe.study.settings.splits import CV, Split
+from rdpipe.study.settings.study import RULES, Study
 
 FIGURES = Path(__file__).parents[1] / "figures"
 

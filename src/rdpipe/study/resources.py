@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from rdpipe.common.errors import RdpipeError
-from rdpipe.study.settings import Axis, Study
+from rdpipe.study.settings._base import Axis
+from rdpipe.study.settings.study import Study
 from rdpipe.vae import networks
 from rdpipe.vae.networks import Network
 
