@@ -21,6 +21,8 @@ from rdpipe.common.files import read_npz, read_parquet, write_csv, write_npz, wr
 
 RUN = ["dataset", "split", "split_kind", "arch", "beta", "seed"]
 AXES = [*RUN, "part", "n_train", "n_test"]
+PARTS = ["train", "test"]
+OWN_AXES = ["beta", "seed", "part"]  # which metrics.parquet has itself
 GROUP = [axis for axis in AXES if axis != "seed"]
 OF_RUN = ["reconstruction", "optimal"]  # pictures that each run has its own of
 OF_SPLIT = ["input", "neighbour", "distance"]
@@ -70,21 +72,26 @@ def rd_table(runs: Sequence[Mapping[str, Any]], metrics: Sequence[Path]) -> pd.D
     # one reader for all files, in the given order: 6,240 files in seconds
     paths = [str(path) for path in metrics]
     measured = pq.read_table(paths, partitioning=None).to_pandas()
-    if measured["part"].tolist() != ["train", "test"] * len(runs):
-        parts = (
-            (path, pq.read_table(path, columns=["part"])["part"].to_pylist()) for path in paths
-        )
-        faulty = next(path for path, part in parts if part != ["train", "test"])
-        raise RdpipeError(
-            f"{faulty} does not hold one train row, then one test row; "
-            "remove it and call snakemake again."
-        )
+    axes = pd.DataFrame([run for run in runs for _ in PARTS], columns=RUN)
+    axes = axes.astype({"beta": float, "seed": int}).assign(part=len(runs) * PARTS)
+    if not measured[OWN_AXES].equals(axes[OWN_AXES]):
+        raise _misfit(axes, paths)
     n = measured["n"].to_numpy().reshape(-1, 2)  # of train and test
-    axes = pd.DataFrame([run for run in runs for _ in range(2)], columns=RUN)
-    axes = axes.astype({"beta": float, "seed": int}).assign(
-        part=measured["part"], n_train=n[:, 0].repeat(2), n_test=n[:, 1].repeat(2)
+    axes = axes.assign(n_train=n[:, 0].repeat(2), n_test=n[:, 1].repeat(2))
+    return pd.concat([axes, measured.drop(columns=[*OWN_AXES, "n"])], axis=1)
+
+
+def _misfit(axes: pd.DataFrame, paths: Sequence[str]) -> RdpipeError:
+    """The sentence for the first file whose rows are not those of its run."""
+    for i, path in enumerate(paths):
+        expected = axes[OWN_AXES].iloc[2 * i : 2 * i + 2].to_numpy().tolist()
+        found = pq.read_table(path, columns=OWN_AXES).to_pandas().to_numpy().tolist()
+        if found != expected:
+            break
+    return RdpipeError(
+        f"{path} has rows of other runs or parts ({found}) than its place says ({expected}); "
+        "remove it and call snakemake again."
     )
-    return pd.concat([axes, measured.drop(columns=["part", "n"])], axis=1)
 
 
 def summarise(rd: pd.DataFrame) -> pd.DataFrame:

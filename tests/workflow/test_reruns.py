@@ -219,7 +219,7 @@ def test_code_edited_while_the_study_runs(checkout):
     before = objects(checkout)
     outcome = checkout.snakemake(training={"iterations": 30})
     assert outcome.code != 0
-    assert "was edited after this workflow had been started" in outcome.text
+    assert "was edited after this workflow was started" in outcome.text
     assert objects(checkout) == before
 
 

@@ -25,7 +25,7 @@ rule figures:
         mem_mb=2000,
     params:
         spec=spec("figures"),
-        title=lambda w: title(plan.node("figures", w.figures).module),
+        title=lambda w: title(plan.node("figures", w.figures).modules[0]),
         store=study.store,
     script:
         "../scripts/figures.py"

@@ -10,7 +10,7 @@ job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0], threads
 
 def write(folder):
     told = {**spec["settings"], **snakemake.params.places, "threads": job.threads}
-    import_module(spec["module"]).write_dataset(folder, **told)
+    import_module(spec["modules"][0]).write_dataset(folder, **told)
 
 
 files = {"images.npz": out.images, "factors.parquet": out.factors, "manifest.json": out.manifest}

@@ -9,7 +9,8 @@ spec, given, out = snakemake.params.spec, snakemake.input, snakemake.output
 
 
 def compute(items, _state):
-    from rdpipe.evaluation.evaluate import load_split, write_evaluation
+    from rdpipe.evaluation.evaluate import write_evaluation
+    from rdpipe.evaluation.examples import load_split
 
     split = load_split(Path(given.train), Path(given.test), Path(given.distances))
     for item in items:

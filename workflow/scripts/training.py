@@ -15,20 +15,19 @@ def images():
 
 
 def compute(items, state):
-    from rdpipe.training import train as training
+    from rdpipe.training.pack import Run
+    from rdpipe.training.train import train, write_run
 
-    runs = [training.Run(**item.axes) for item in items]
+    runs = [Run(**item.axes) for item in items]
     how = {"state": state, "save_every": snakemake.params.save_every, "stop": job.stopping}
-    for item, trained in zip(
-        items, training.train(images(), runs, **how, **spec["settings"]), strict=True
-    ):
-        yield item, partial(training.write_run, trained=trained)
+    for item, run in zip(items, train(images(), runs, **how, **spec["settings"]), strict=True):
+        yield item, partial(write_run, run=run)
 
 
 def at_once():
-    from rdpipe.training import train as training
+    from rdpipe.training.capacity import capacity
 
-    return training.capacity(images(), **spec["settings"])
+    return capacity(images(), **spec["settings"])
 
 
 files = {"model.safetensors": out.model, "history.parquet": out.history, "run.json": out.run}

@@ -13,21 +13,17 @@ in the precision of their weights, all else is float64; values are in nats.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from rdpipe.common.progress import Progress
-from rdpipe.vae import models
+from rdpipe.evaluation.examples import BLOCK
+from rdpipe.vae import bernoulli
 from rdpipe.vae.densities import log_own_posterior, log_prior
-from rdpipe.vae.networks import Network
-
-# Examples (here, images times samples) that pass through the networks at a time, by kind of device:
-# so many stay in a core's cache, and so many do not leave a GPU waiting for its next kernel.
-BLOCK = {"cpu": 128, "cuda": 2048}
+from rdpipe.vae.models import VAE, sample
 
 
 def columns(samples: Sequence[int]) -> list[str]:
@@ -39,9 +35,8 @@ def columns(samples: Sequence[int]) -> list[str]:
     return [*each, "log_likelihood_elbo"] if samples else []
 
 
-def measure_likelihood(
-    network: Network,
-    parameters: Mapping[str, Tensor],
+def measure(
+    vae: VAE,
     x: Tensor,
     mean: Tensor,
     log_variance: Tensor,
@@ -50,14 +45,15 @@ def measure_likelihood(
 ) -> dict[str, float]:
     """Mean of log p(x) over N images in nats, its standard error, and the mean ESS, for each K.
 
-    The K of one number are the first of the next, so that a trend over K is no chance of the draw.
+    A smaller K reuses the first samples of a larger K, so that a trend over K is no accident of the
+    draw.
 
     Parameters
     ----------
-    network, parameters
-        Those of one run, with their leading axis of runs.
+    vae
+        One run.
     x
-        Intensities in [0, 1], (N, P), as and where the parameters are.
+        Intensities in [0, 1], (N, P), of its type and on its device.
     mean, log_variance
         The images' posteriors, float64 (N, D).
     random
@@ -76,9 +72,9 @@ def measure_likelihood(
     images = max(1, BLOCK[x.device.type] // samples[-1])
     parts = (tensor.split(images) for tensor in (x, mean, log_variance))
     for x_part, means, log_variances in zip(*parts, strict=True):
-        shape = (len(x_part), samples[-1], network.latent)
+        shape = (len(x_part), samples[-1], vae.network.latent)
         noise = torch.from_numpy(random.standard_normal(shape, dtype=np.float32)).to(mean)
-        log_w = log_weights(network, parameters, x_part, means, log_variances, noise)
+        log_w = log_weights(vae, x_part, means, log_variances, noise)
         each.append(estimate(log_w, samples))
         elbo += log_w.mean(1).sum()
         progress.update(len(x_part))
@@ -88,27 +84,18 @@ def measure_likelihood(
     return dict(zip(columns(samples), [*values.tolist(), float(elbo / len(x))], strict=True))
 
 
-def log_weights(
-    network: Network,
-    parameters: Mapping[str, Tensor],
-    x: Tensor,
-    mean: Tensor,
-    log_variance: Tensor,
-    noise: Tensor,
-) -> Tensor:
+def log_weights(vae: VAE, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
     """Logarithms of the weights p(x|z) p(z) / q(z|x) of K samples z of each posterior.
 
     x (N, P), float64 mean and log_variance (N, D), standard normal noise (N, K, D) -> (N, K), nats.
     """
     posterior = mean[:, None], log_variance[:, None]  # (N, 1, D)
-    z = models.sample(*posterior, noise)  # (N, K, D)
+    z = sample(*posterior, noise)  # (N, K, D)
     log_x = []
     for z_part in z.to(x.dtype).split(max(1, BLOCK[x.device.type] // len(x)), 1):
-        logits = models.decode(network, parameters, z_part.flatten(0, 1)[None])[0]  # (N·k, P)
+        logits = vae.decode(z_part.flatten(0, 1)[None])[0]  # (N·k, P)
         logits = logits.unflatten(0, z_part.shape[:2])  # (N, k, P)
-        # the threshold is where softplus is the identity also in float64
-        nats = F.softplus(logits, threshold=40).addcmul_(logits, x[:, None], value=-1)
-        log_x.append(-nats.sum(-1, dtype=torch.float64))
+        log_x.append(-bernoulli.nats(logits, x[:, None]).sum(-1, dtype=torch.float64))
     return torch.cat(log_x, 1) + log_prior(z) - log_own_posterior(noise, posterior[1])
 
 

@@ -18,9 +18,12 @@ import torch
 from torch import Tensor
 
 from rdpipe.common.progress import Progress
+from rdpipe.evaluation.examples import Encoded, inputs
 from rdpipe.evaluation.rate_terms import TILE, log_aggregate_posterior
+from rdpipe.evaluation.reconstructions import decode, to_uint8
 from rdpipe.neighbours import nearest
 from rdpipe.vae.densities import log_densities
+from rdpipe.vae.models import VAE, intensities
 
 
 def optimal_decoder(
@@ -56,7 +59,7 @@ def optimal_decoder(
             w = log_w.exp()
             h -= (w * log_w).sum(1)  # a view: adds to `entropy`
             weights.append(w.float())
-        pixels.addmm_(torch.cat(weights), x.float().div_(255))
+        pixels.addmm_(torch.cat(weights), intensities(x, torch.float32))
         progress.update(len(x))
     return pixels, entropy.exp()
 
@@ -70,3 +73,35 @@ def memorized(inputs: np.ndarray, reconstructions: np.ndarray, train: np.ndarray
     difference -= inputs.reshape(len(inputs), -1)
     _, square = nearest(train, reconstructions)
     return square < np.square(difference).sum(1)
+
+
+def measure(vae: VAE, chosen: Encoded, train: Encoded) -> dict[str, float]:
+    """Share of the chosen test examples that the run reconstructs as training images.
+
+    A reconstruction, at the posterior mean, counts if it is nearer in ℓ2 to an image of `train`
+    than to its own input.
+    """
+    pixels = decode(vae, chosen.mean)
+    if pixels.isnan().any():
+        return {"memorization": math.nan}
+    reconstructions = to_uint8(pixels, vae.network.image_shape)
+    return {"memorization": memorized(chosen.images, reconstructions, train.images).mean().item()}
+
+
+def measure_optimal_decoder(
+    vae: VAE, chosen: Encoded, train: Encoded, random: np.random.Generator
+) -> dict[str, float]:
+    """How good the optimal decoder is, and how near the run's is to it, at M codes z ~ q(z|x).
+
+    Means over the `chosen` examples: weight_perplexity, how many images of `train` the optimal
+    decoder averages; optimal_mse, between its pixels and the input's; optimal_gap, between its
+    pixels and those of the run's decoder. `random` draws one z of each example.
+    """
+    z = chosen.sample(random)
+    optimal, perplexity = optimal_decoder(z, train.mean, train.log_variance, train.images)
+    x, reconstruction = inputs(vae, chosen.images), decode(vae, z)
+    return {
+        "weight_perplexity": perplexity.mean().item(),
+        "optimal_mse": (optimal - x).square().mean(dtype=torch.float64).item(),
+        "optimal_gap": (optimal - reconstruction).square().mean(dtype=torch.float64).item(),
+    }

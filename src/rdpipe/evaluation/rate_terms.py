@@ -7,11 +7,13 @@ values are in nats; M samples z, N posteriors, B in a batch, D latent dimensions
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from rdpipe.evaluation.examples import Encoded
 from rdpipe.vae.densities import log_aggregate_posterior_batch, log_densities, log_prior
 
 # Samples and posteriors of a tile of pairs. On a CPU its 1 MB (in float64) stays in a core's cache
@@ -27,6 +29,33 @@ class Decomposition:
     mutual_information_se: float
     marginal_kl: float
     marginal_kl_se: float
+
+
+def measure(
+    train: Encoded, random: np.random.Generator, outer: int, batch: int
+) -> dict[str, float]:
+    """I(x;z) and KL(q(z)‖p(z)) in nats, by the full sum and from batches (Section 4.5).
+
+    Parameters
+    ----------
+    train
+        The N training examples.
+    random
+        Draws the examples and their samples.
+    outer
+        Examples, one sample each, that the outer mean is over; all N if there are fewer.
+    batch
+        Samples in a batch of the paper's estimate.
+    """
+    own = train.choose(random, outer)
+    z = own.sample(random)
+    log_q = log_aggregate_posterior(z, train.mean, train.log_variance)
+    full = decompose(z, own.mean, own.log_variance, log_q)
+    batches = decompose_batches(z, own.mean, own.log_variance, len(train.images), batch)
+    return asdict(full) | {
+        "mutual_information_batch": batches.mutual_information,
+        "marginal_kl_batch": batches.marginal_kl,
+    }
 
 
 def log_aggregate_posterior(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -1,36 +1,51 @@
-"""Code fingerprints: what a stage's result owes to the source text that computes it.
+"""Code fingerprints: which source text a result depends on.
 
-A fingerprint covers the module of the stage and all that it imports from this package, directly
-or not, with comments, docstrings and blank lines cut out: an edit that cannot change a result
-does not change it either. The cut is made in the source text by position, not on `ast.dump`,
-which differs between Python versions.
+A fingerprint covers the modules that compute a result, and all that they import from this package,
+directly or not. Comments, docstrings and blank lines are cut out, so that an edit of them changes
+no fingerprint. The cut is made in the source text by position, not on `ast.dump`, which differs
+between Python versions. Modules of EXEMPT are left out, because they cannot change a number.
 """
 
 import ast
 import io
 import tokenize
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from rdpipe.store.digests import digest
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
+EXEMPT = {
+    "rdpipe.common.atomic": "It renames a file that others have written.",
+    "rdpipe.common.devices": "It reserves a device. Records say which; no store key does.",
+    "rdpipe.common.errors": "It names exceptions; a job that raises one stores nothing.",
+    "rdpipe.common.progress": "It logs counts that others give, and returns nothing.",
+    "rdpipe.training.state": "It reads back the tensors that it wrote. A test holds a training "
+    "that goes on from them equal, to the last bit, to one that was never interrupted.",
+}
+"""Modules that no fingerprint covers, each with the reason why it cannot change a number.
 
-def fingerprint(module: str) -> str:
-    """Hex sha256 of the code that `module` (such as "rdpipe.training.train") runs in this package.
+A test pins this list, what these modules have, and what covered modules take from them.
+"""
 
-    It is read from disk at each call, so that an edit made while a study runs is noticed.
+
+def fingerprint(modules: Sequence[str]) -> str:
+    """Hex sha256 of the code that some modules (such as "rdpipe.splits") run in this package.
+
+    The code is read from disk at each call, so that an edit made while a study runs is noticed.
     """
-    return digest({name: code_only(_file(name).read_text("utf-8")) for name in closure(module)})
+    return digest({name: code_only(_source(name)) for name in closure(modules)})
 
 
-def closure(module: str) -> list[str]:
-    """Sorted names of the modules of this package that importing `module` may run."""
+def closure(modules: Sequence[str]) -> list[str]:
+    """Sorted names of the modules of this package that importing `modules` may run, but EXEMPT."""
     found: set[str] = set()
-    waiting = [module]
+    waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found:
+        if name not in found and name not in EXEMPT:
             found.add(name)
             waiting += _imports(name)
     return sorted(found)
@@ -38,10 +53,11 @@ def closure(module: str) -> list[str]:
 
 def title(module: str) -> str:
     """What a module of this package says it is, in its first line, read without importing it."""
-    docstring = ast.get_docstring(ast.parse(_file(module).read_text("utf-8"))) or ""
+    docstring = ast.get_docstring(ast.parse(_source(module))) or ""
     return docstring.partition("\n")[0]
 
 
+@cache  # many closures share their modules, and taking a text apart is slow
 def code_only(source: str) -> str:
     """The source text without comments, docstrings, blank lines and trailing spaces."""
     # bytes, because ast counts columns in UTF-8 bytes, and only \n and \r end a line there
@@ -88,8 +104,15 @@ def _docstrings(tree: ast.Module) -> list[tuple[ast.expr, bytes]]:
 def _imports(module: str) -> list[str]:
     """Modules of this package that the text of `module` imports, its parent packages included."""
     package = module if _file(module).name == "__init__.py" else module.rpartition(".")[0]
-    names = [module.rpartition(".")[0]]
-    for node in ast.walk(ast.parse(_file(module).read_text("utf-8"))):
+    names = [module.rpartition(".")[0], *_imported_names(_source(module), package)]
+    return [name for name in names if name.split(".")[0] == PACKAGE.name and _file(name).is_file()]
+
+
+@cache
+def _imported_names(source: str, package: str) -> tuple[str, ...]:
+    """Names imported anywhere in the text of a module of `package`; some are those of modules."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -99,13 +122,13 @@ def _imports(module: str) -> list[str]:
                 parents = parts[: len(parts) - node.level + 1]
                 base = ".".join([*parents, base] if base else parents)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.split(".")[0] == PACKAGE.name and _exists(name)]
+    return tuple(names)
+
+
+def _source(module: str) -> str:
+    return _file(module).read_text("utf-8")
 
 
 def _file(module: str) -> Path:
     path = PACKAGE.parent.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-def _exists(module: str) -> bool:
-    return _file(module).is_file()

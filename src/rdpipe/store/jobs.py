@@ -174,7 +174,7 @@ class Job:
         """Import what computes, which takes its number of threads from the environment."""
         for library in ("OMP", "MKL", "OPENBLAS"):
             os.environ[f"{library}_NUM_THREADS"] = str(self.threads)
-        import_module(self.spec["module"])
+        import_module(self.spec["modules"][0])
         self._check_code()  # so what has been imported is what the fingerprint says
 
     def _compute(self, items: list[Item], state: Path, compute: Compute) -> None:
@@ -240,9 +240,9 @@ class Job:
         }
 
     def _check_code(self) -> None:
-        if fingerprint(self.spec["module"]) != self.spec["code"]:
+        if fingerprint(self.spec["modules"]) != self.spec["code"]:
             raise RdpipeError(
-                f"the code behind {self.spec['module']} was edited after this workflow had been "
+                f"the code behind {self.spec['modules'][0]} was edited after this workflow was "
                 "started, so nothing was stored; call snakemake again to compute with the new code."
             )
 

@@ -56,8 +56,9 @@ class Node:
         One of STAGES.
     name
         The name in the study; of runs, `split/arch`.
-    module
-        The module that computes it.
+    modules
+        The modules that compute it. The first is called; the others are those that it finds by
+        name, such as that of a kind of architecture.
     settings
         What the module is told, and the store key covers.
     reads
@@ -66,14 +67,14 @@ class Node:
 
     stage: str
     name: str
-    module: str
+    modules: tuple[str, ...]
     settings: Mapping[str, Any]
     reads: Mapping[str, "Node"]
 
     @cached_property
     def code(self) -> str:
-        """Code fingerprint of the module."""
-        return _code(self.module)
+        """Code fingerprint of the modules."""
+        return _code(self.modules)
 
     @cached_property
     def digest(self) -> str:
@@ -100,7 +101,7 @@ class Node:
         return {
             "stage": self.stage,
             "name": self.name,
-            "module": self.module,
+            "modules": list(self.modules),
             "code": self.code,
             "settings": dict(self.settings),
             "runs": [dict(run) for run in runs],
@@ -271,23 +272,25 @@ class Plan:
             paths = [Path(path).expanduser() for path in (dataset.images, dataset.factors) if path]
             remembered = Path(RESULTS) / "sources.json"
             settings["content"] = content(paths, remembered)
-        return Node("datasets", name, f"rdpipe.datasets.{dataset.kind}", settings, {})
+        return Node("datasets", name, (f"rdpipe.datasets.{dataset.kind}",), settings, {})
 
     def _split(self, name: str) -> Node:
         split = self.study.splits[name]
         settings = split.model_dump(mode="json", exclude={"dataset"})
         reads = {"dataset": self.datasets[split.dataset]}
-        return Node("splits", name, "rdpipe.splits", settings, reads)
+        return Node("splits", name, ("rdpipe.splits",), settings, reads)
 
     def _neighbours(self, split: str) -> Node:
-        return Node("neighbours", split, "rdpipe.neighbours", {}, {"split": self.splits[split]})
+        reads = {"split": self.splits[split]}
+        return Node("neighbours", split, ("rdpipe.neighbours",), {}, reads)
 
     def _training(self, split: str, arch: str) -> Node:
         execution = {"pack", "threads", "save_every"}
         settings = self.study.training.model_dump(mode="json", exclude=execution)
         settings["arch"] = self.study.archs[arch].model_dump(mode="json")
         reads = {"split": self.splits[split]}
-        return Node("training", f"{split}/{arch}", "rdpipe.training.train", settings, reads)
+        modules = ("rdpipe.training.train", self._kind(arch))
+        return Node("training", f"{split}/{arch}", modules, settings, reads)
 
     def _evaluation(self, split: str, arch: str) -> Node:
         settings = self.study.evaluation.model_dump(mode="json", exclude={"pack", "threads"})
@@ -297,7 +300,12 @@ class Plan:
             "neighbours": self.neighbours[split],
             "training": self.training[name],
         }
-        return Node("evaluation", name, "rdpipe.evaluation.evaluate", settings, reads)
+        modules = ("rdpipe.evaluation.evaluate", self._kind(arch))
+        return Node("evaluation", name, modules, settings, reads)
+
+    def _kind(self, arch: str) -> str:
+        """The module of an architecture's kind."""
+        return f"rdpipe.vae.{self.study.archs[arch].kind}"
 
     def _table(self, experiment: str) -> Node:
         pairs = self._pairs(experiment)
@@ -318,7 +326,7 @@ class Plan:
         reads = {"/".join(pair): self.evaluation["/".join(pair)] for pair in pairs}
         reads |= {split: self.neighbours[split] for split in splits}
         settings = {"runs": runs, "splits": splits}
-        return Node("tables", experiment, "rdpipe.tables", settings, reads)
+        return Node("tables", experiment, ("rdpipe.tables",), settings, reads)
 
     def _figure(self, name: str) -> Node:
         figure = self.study.figures[name]
@@ -338,7 +346,7 @@ class Plan:
         elif figure.claims:
             settings = {"claims": [self._claim(claim) for claim in figure.claims]}
             reads = {claim.experiment: self.tables[claim.experiment] for claim in figure.claims}
-        return Node("figures", name, f"rdpipe.figures.{figure.draw or name}", settings, reads)
+        return Node("figures", name, (f"rdpipe.figures.{figure.draw or name}",), settings, reads)
 
     def _claim(self, claim: Claim) -> dict[str, Any]:
         """A claim with the splits and architectures that it is about."""
@@ -396,5 +404,5 @@ class Plan:
 
 
 @cache
-def _code(module: str) -> str:
-    return fingerprint(module)
+def _code(modules: tuple[str, ...]) -> str:
+    return fingerprint(modules)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from rdpipe.common.errors import RdpipeError
 from rdpipe.study.settings._base import Axis
 from rdpipe.study.settings.study import Study
-from rdpipe.vae import networks
+from rdpipe.vae import costs, networks
 from rdpipe.vae.networks import Network
 
 PROCESS = 3e9  # bytes of Python with PyTorch and a GPU's libraries; measured without these: 0.3e9
@@ -52,7 +52,7 @@ def needs(study: Study) -> dict[str, Need]:
     pixels = max((counts[name] * math.prod(shape) for name, shape in shapes.items()), default=0)
     held = PROCESS + COPIES * pixels
     nets = _networks(study, shapes)
-    products = max((net.products for net in nets), default=0)
+    products = max((costs.products(net) for net in nets), default=0)
     return {
         "datasets": Need(held, IMAGE_TIME * n),
         "splits": Need(held, IMAGE_TIME * n),
@@ -81,7 +81,7 @@ def _networks(study: Study, shapes: Mapping[str, tuple[int, int, int]]) -> list[
 def _training(study: Study, held: float, nets: Sequence[Network], products: int) -> Need:
     training = study.training
     number = 8 if training.precision == "float64" else 4  # bytes
-    run = number * max((net.numbers(training.batch_size) for net in nets), default=0)
+    run = number * max((costs.numbers(net, training.batch_size) for net in nets), default=0)
     runs = _runs(study, training.pack)
     # two operations a product: forward, for the weights' gradients and for those of what is read
     operations = 6 * products * training.batch_size * training.iterations

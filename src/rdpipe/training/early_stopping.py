@@ -5,7 +5,7 @@ the states it is looked at in, the one with the lowest objective on the held-out
 result. Letters in shapes: R runs, B batch, P pixels times channels, D latent dimensions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from rdpipe.training import objectives
 from rdpipe.training.engine import Group
 from rdpipe.training.objectives import Objective
 from rdpipe.vae import streams
+from rdpipe.vae.models import VAE, intensities
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Best:
     """The best states so far of R runs."""
 
     held_out: HeldOut
-    parameters: dict[str, Tensor]  # NaN before the first look
+    vae: VAE  # NaN before the first look
     iteration: Tensor  # int64 (R,), 0 before the first look
     objective: Tensor  # float64 (R,), infinite before the first look
     history: Tensor  # float64 (looks, R): the objectives at each look
@@ -56,13 +57,12 @@ def hold_out(pixels: Tensor, share: float, batch_size: int, latent: int) -> tupl
     return pixels[rows[k:]], HeldOut(*(part.tensor_split(n_batches) for part in held_out))
 
 
-def new_best(held_out: HeldOut, parameters: Mapping[str, Tensor]) -> Best:
-    """Before the first look, for parameters of R runs."""
-    runs = len(parameters["mean.bias"])
-    nothing = {name: torch.full_like(p.detach(), torch.nan) for name, p in parameters.items()}
+def new_best(held_out: HeldOut, vae: VAE, runs: int) -> Best:
+    """Before the first look at R runs."""
+    nothing = {name: torch.full_like(p.detach(), torch.nan) for name, p in vae.parameters.items()}
     return Best(
         held_out,
-        nothing,
+        VAE(vae.network, nothing),
         iteration=torch.zeros(runs, dtype=torch.int64),
         objective=torch.full((runs,), torch.inf, dtype=torch.float64),
         history=torch.empty(0, runs, dtype=torch.float64),
@@ -72,24 +72,23 @@ def new_best(held_out: HeldOut, parameters: Mapping[str, Tensor]) -> Best:
 @torch.no_grad()
 def look(best: Best, groups: Sequence[Group], iteration: int) -> None:
     """Keep the runs' parameters after an iteration where they are the best so far."""
-    values = torch.cat([validate(g.objective, g.parameters, best.held_out) for g in groups]).cpu()
+    values = torch.cat([validate(g.objective, g.vae, best.held_out) for g in groups]).cpu()
     better = values < best.objective  # (R,), false for NaN
     best.objective = torch.where(better, values, best.objective)
     best.iteration = torch.where(better, iteration, best.iteration)
     best.history = torch.cat((best.history, values[None]))
-    for name, kept in best.parameters.items():
-        now = torch.cat([group.parameters[name] for group in groups])
+    for name, kept in best.vae.parameters.items():
+        now = torch.cat([group.vae.parameters[name] for group in groups])
         where = better.to(now.device)
         kept[where] = now[where]
 
 
 @torch.no_grad()
-def validate(objective: Objective, parameters: Mapping[str, Tensor], held_out: HeldOut) -> Tensor:
+def validate(objective: Objective, vae: VAE, held_out: HeldOut) -> Tensor:
     """The objective on the held-out examples in nats: float64 (R,)."""
-    beta = objective.beta
-    total = torch.zeros_like(beta, dtype=torch.float64)
+    total = torch.zeros_like(objective.beta, dtype=torch.float64)
     for pixels, noise in zip(held_out.pixels, held_out.noise, strict=True):
-        x, epsilon = pixels[None].to(beta.dtype).div_(255), noise[None].to(beta.dtype)
-        distortion, _, penalty = objectives.terms(objective, parameters, x, epsilon)
-        total += len(pixels) * (distortion + beta * penalty)
+        x, epsilon = intensities(pixels[None], vae.dtype), noise[None].to(vae.dtype)
+        distortion, _, penalty = objectives.terms(objective, vae, x, epsilon)
+        total += len(pixels) * objective.total(distortion, penalty)
     return total / sum(map(len, held_out.pixels))

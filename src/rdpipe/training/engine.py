@@ -25,7 +25,9 @@ from torch.optim.adam import adam
 from rdpipe.common.precision import products
 from rdpipe.training import objectives
 from rdpipe.training.objectives import Objective
-from rdpipe.vae import models, streams
+from rdpipe.vae import streams
+from rdpipe.vae.models import VAE, intensities
+from rdpipe.vae.networks import Network
 from rdpipe.vae.streams import CHUNK
 
 log = logging.getLogger("rdpipe")
@@ -70,8 +72,10 @@ class Group:
     ----------
     objective
         With the β of these runs.
-    parameters, exp_avg, exp_avg_sq
-        What is trained, by name, and Adam's moments in the same order.
+    vae
+        The models that are trained.
+    exp_avg, exp_avg_sq
+        Adam's moments, in the order of the parameters.
     step
         Adam's count of steps, float32, once for each parameter, as PyTorch wants it.
     seeds
@@ -79,7 +83,7 @@ class Group:
     """
 
     objective: Objective
-    parameters: dict[str, Tensor]
+    vae: VAE
     exp_avg: list[Tensor]
     exp_avg_sq: list[Tensor]
     step: Tensor
@@ -91,10 +95,10 @@ class Group:
         Elementwise Adam on stacked runs is one Adam a run. x: intensities (S, B, P), noise
         (S, B, D); returns D, R and the penalty before the step, (3, R).
         """
-        batch, parameters = (x[self.seeds], noise[self.seeds]), list(self.parameters.values())
-        distortion, rate, penalty = objectives.terms(self.objective, self.parameters, *batch)
+        batch, parameters = (x[self.seeds], noise[self.seeds]), list(self.vae.parameters.values())
+        distortion, rate, penalty = objectives.terms(self.objective, self.vae, *batch)
         # summed, never averaged: each run gets the gradient that it would get alone
-        loss = (distortion + self.objective.beta * penalty).sum()
+        loss = self.objective.total(distortion, penalty).sum()
         gradients = torch.autograd.grad(loss, parameters)
         moments = self.exp_avg, self.exp_avg_sq
         adam_step(parameters, gradients, *moments, list(self.step.unbind()), learning_rate)
@@ -125,6 +129,8 @@ class Engine:
 
     Parameters
     ----------
+    network
+        What is trained.
     objective
         What is minimised; its β says where, and in which type.
     pixels
@@ -136,25 +142,27 @@ class Engine:
 
     Attributes
     ----------
-    parameters, exp_avg, exp_avg_sq
-        By name, see `models`: what is trained, and Adam's moments, all changed in place.
+    vae
+        The models under training; their parameters change in place.
+    exp_avg, exp_avg_sq
+        Adam's moments by name of the parameter, changed in place, too.
     groups
         The runs, in their order, as they are computed: one after another, or on a GPU together.
     """
 
     def __init__(
         self,
+        network: Network,
         objective: Objective,
         pixels: Tensor,
         seeds: Sequence[int],
         batch_size: int,
         learning_rate: float,
     ) -> None:
-        like, network = objective.beta, objective.network
-        initial = models.initial_parameters(network, seeds)
-        self.parameters = {name: p.to(like) for name, p in initial.items()}
+        like = objective.beta
+        self.vae = VAE.initial(network, seeds).to(like.device, like.dtype)
         self.exp_avg, self.exp_avg_sq = (
-            {name: torch.zeros_like(p) for name, p in self.parameters.items()} for _ in range(2)
+            {name: torch.zeros_like(p) for name, p in self.vae.parameters.items()} for _ in range(2)
         )
         self._pixels, self._learning_rate = pixels, learning_rate
         self._seeds = list(dict.fromkeys(seeds))
@@ -178,12 +186,13 @@ class Engine:
         self._capturable = like.is_cuda
 
     def _group(self, objective: Objective, runs: slice, seeds: slice | Tensor) -> Group:
+        parameters = {name: p[runs].requires_grad_() for name, p in self.vae.parameters.items()}
         return Group(
             replace(objective, beta=objective.beta[runs]),
-            {name: p[runs].requires_grad_() for name, p in self.parameters.items()},
+            VAE(self.vae.network, parameters),
             [moment[runs] for moment in self.exp_avg.values()],
             [moment[runs] for moment in self.exp_avg_sq.values()],
-            torch.zeros(len(self.parameters), device=objective.beta.device),
+            torch.zeros(len(parameters), device=objective.beta.device),
             seeds,
         )
 
@@ -219,7 +228,7 @@ class Engine:
     def batch(self) -> tuple[Tensor, Tensor]:
         """Intensities (S, B, P) and noise (S, B, D) of the next step, for each seed."""
         rows, noise = (part.index_select(0, self._at)[0] for part in (self._rows, self._noise))
-        return self._pixels[rows].to(noise.dtype).div_(255), noise
+        return intensities(self._pixels[rows], noise.dtype), noise
 
     def _load(self, chunk: int) -> None:
         """Fill the buffers with what a chunk's steps need."""

@@ -5,14 +5,13 @@ one of the two terms in the objective, estimated on the training batch, and remo
 values are in nats. Letters in shapes: R runs, B batch, P pixels times channels, D dimensions of z.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from rdpipe.vae import models
+from rdpipe.vae import bernoulli
 from rdpipe.vae.densities import log_aggregate_posterior_batch, log_own_posterior, log_prior
-from rdpipe.vae.networks import Network
+from rdpipe.vae.models import VAE, rate, sample
 
 
 @dataclass(frozen=True)
@@ -21,39 +20,40 @@ class Objective:
 
     Attributes
     ----------
-    network
-        See `networks.build`.
     penalty
         "rate" (Equation 1), "mutual_information" (no marginal KL) or "marginal_kl" (no MI).
     beta
-        (R,), where and in the precision in which the runs are trained.
+        (R,), on the device and of the type of the runs' parameters.
     n
         Number of examples that are trained on.
     """
 
-    network: Network
     penalty: str
     beta: Tensor
     n: int
 
+    def total(self, distortion: Tensor, penalty: Tensor) -> Tensor:
+        """D + β·penalty, of (R,) each."""
+        return distortion + self.beta * penalty
+
 
 def terms(
-    objective: Objective, parameters: Mapping[str, Tensor], x: Tensor, noise: Tensor
+    objective: Objective, vae: VAE, x: Tensor, noise: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """D, R and the penalty of each run, means over the batch: (R,) each.
 
     x: intensities (R, B, P), noise: standard normal (R, B, D); either may be shared by the runs,
     (1, B, …).
     """
-    mean, log_variance = models.encode(objective.network, parameters, x)  # (R, B, D)
-    z = models.sample(mean, log_variance, noise)
-    distortion = models.distortion(models.decode(objective.network, parameters, z), x)
-    rate = models.rate(mean, log_variance).mean(1)
+    mean, log_variance = vae.encode(x)  # (R, B, D)
+    z = sample(mean, log_variance, noise)
+    distortion = bernoulli.distortion(vae.decode(z), x)
+    rates = rate(mean, log_variance).mean(1)
     if objective.penalty == "rate":
-        return distortion, rate, rate
-    # At β = 0.001 posteriors are 0.0015 wide: in float32 the means over a batch of 128 are then off
-    # by 5e-5 nats, and their gradients by 2e-4 of the largest (tests/test_objectives.py).
+        return distortion, rates, rates
+    # At β = 0.001 posteriors are 0.0015 wide. In float32 the means over a batch of 128 are then off
+    # by 5e-5 nats, and their gradients by 2e-4 of the largest (tests/training/test_objectives.py).
     log_own = log_own_posterior(noise, log_variance)  # (R, B)
     log_q = log_aggregate_posterior_batch(z, mean, log_variance, log_own, objective.n)  # (R, B)
     estimates = {"mutual_information": log_own - log_q, "marginal_kl": log_q - log_prior(z)}
-    return distortion, rate, estimates[objective.penalty].mean(1)
+    return distortion, rates, estimates[objective.penalty].mean(1)

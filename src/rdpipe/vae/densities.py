@@ -12,12 +12,6 @@ from torch import Tensor
 LOG_2PI = math.log(2 * math.pi)
 
 
-def log_posterior(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Log-density of the posterior, log N(z; mean, exp log_variance); all (…, D) -> (…)."""
-    squares = (z - mean).square() / log_variance.exp()
-    return -0.5 * (squares + log_variance + LOG_2PI).sum(-1)
-
-
 def log_own_posterior(noise: Tensor, log_variance: Tensor) -> Tensor:
     """Log-density of a posterior at its own sample mean + √variance · noise; (…, D) -> (…).
 

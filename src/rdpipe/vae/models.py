@@ -1,126 +1,109 @@
-"""β-VAEs as functions of a dictionary of tensors (paper, Section 4.3).
+"""β-VAEs whose tensors have a leading axis of runs (paper, Section 4.3).
 
-Every tensor has a leading axis of runs, so that R models are trained or evaluated at once, without
-mixing: weight (R, in, out), or PyTorch's shape of a convolution's after R, and bias (R, 1, out).
-What layers hand on is (R, B, features); the features of an image come in the order (H, W, C).
-Letters in shapes: R runs, B batch, P pixels times channels of a flattened image, D latent
-dimensions.
+R models are trained or evaluated at once, without mixing. Layers hand on (R, B, features); the
+features of an image come in the order (H, W, C). Letters in shapes: R runs, B batch, P pixels times
+channels of a flattened image, D latent dimensions.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from rdpipe.vae import streams
-from rdpipe.vae.networks import PADDING, STRIDE, Layer, Network
+from rdpipe.vae.networks import Layer, Network
 
 
-def initial_parameters(network: Network, seeds: Sequence[int]) -> dict[str, Tensor]:
-    """Float32 parameters of one run per seed, a function of the seed alone.
+@dataclass(frozen=True)
+class VAE:
+    """R β-VAEs of one network.
 
-    PyTorch's default: weights and biases uniform within ±1/√fan_in.
-
-    Parameters
+    Attributes
     ----------
     network
-        See `networks.build`.
-    seeds
-        R seeds; equal seeds give equal parameters.
+        Its layers (see `networks.build`).
+    parameters
+        `<layer>.weight` (R, …) and `<layer>.bias` (R, 1, out) of each layer, all of one type and on
+        one device.
     """
-    generators = {seed: streams.weights(seed) for seed in seeds}
-    parameters = {}
-    for layer in network.layers():
-        for part, shape in (("weight", layer.weight), ("bias", layer.bias)):
-            draws = {
-                seed: torch.from_numpy(generator.random(shape, dtype="float32"))
-                for seed, generator in generators.items()
-            }
-            uniform = torch.stack([draws[seed] for seed in seeds])
-            uniform = uniform.mul_(2).sub_(1).div_(math.sqrt(layer.fan_in))
-            parameters[f"{layer.name}.{part}"] = uniform
-    return parameters
+
+    network: Network
+    parameters: Mapping[str, Tensor]
+
+    @classmethod
+    def initial(cls, network: Network, seeds: Sequence[int]) -> "VAE":
+        """Models before training, float32 on the CPU: one for each of R seeds.
+
+        Parameters are PyTorch's default, uniform within ±1/√fan_in, and a function of the seed
+        alone: equal seeds give equal parameters.
+        """
+        generators = {seed: streams.weights(seed) for seed in seeds}
+        parameters = {}
+        for layer in network.layers():
+            for part, shape in (("weight", layer.weight), ("bias", layer.bias)):
+                draws = {
+                    seed: torch.from_numpy(generator.random(shape, dtype="float32"))
+                    for seed, generator in generators.items()
+                }
+                uniform = torch.stack([draws[seed] for seed in seeds])
+                uniform = uniform.mul_(2).sub_(1).div_(math.sqrt(layer.fan_in))
+                parameters[f"{layer.name}.{part}"] = uniform
+        return cls(network, parameters)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the parameters."""
+        return next(iter(self.parameters.values())).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(iter(self.parameters.values())).device
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> "VAE":
+        """The same models elsewhere, or of another type."""
+        moved = {name: p.to(device=device, dtype=dtype) for name, p in self.parameters.items()}
+        return replace(self, parameters=moved)
+
+    def run(self, i: int) -> dict[str, Tensor]:
+        """Copies of the parameters of run i, without the axis of runs, on the CPU."""
+        return {name: p[i].detach().cpu().clone() for name, p in self.parameters.items()}
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z|x), each (R, B, D).
+
+        x: intensities in [0, 1], (R, B, P), or (1, B, P) for a batch that all runs share.
+        """
+        h = x
+        for layer in self.network.encoder:
+            h = self.network.activation(self._apply(layer, h))
+        heads = (self.network.mean.name, self.network.log_variance.name)
+        weight = torch.cat([self.parameters[f"{name}.weight"] for name in heads], 2)
+        bias = torch.cat([self.parameters[f"{name}.bias"] for name in heads], 2)
+        mean, log_variance = torch.baddbmm(bias, h, weight).chunk(2, 2)  # one product reads h once
+        return mean, log_variance
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Logits (R, B, P) of the pixels' Bernoulli means, for z (R, B, D)."""
+        h = z
+        for layer in self.network.decoder:
+            h = self.network.activation(self._apply(layer, h))
+        return self._apply(self.network.output, h)
+
+    def _apply(self, layer: Layer, h: Tensor) -> Tensor:
+        """One layer: (R, B, in), or (1, B, in) shared by the runs, -> (R, B, out)."""
+        weight = self.parameters[f"{layer.name}.weight"]
+        bias = self.parameters[f"{layer.name}.bias"]
+        return layer.apply(h.expand(len(weight), -1, -1), weight, bias)
 
 
-def encode(network: Network, parameters: Mapping[str, Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and log-variance of q(z|x), each (R, B, D).
-
-    x: intensities in [0, 1], (R, B, P), or (1, B, P) for a batch that all runs share.
-    """
-    h = x
-    for layer in network.encoder:
-        h = F.relu(_apply(layer, parameters, h))
-    heads = (network.mean.name, network.log_variance.name)
-    weight = torch.cat([parameters[f"{name}.weight"] for name in heads], 2)
-    bias = torch.cat([parameters[f"{name}.bias"] for name in heads], 2)
-    mean, log_variance = torch.baddbmm(bias, h, weight).chunk(2, 2)  # one product reads h once
-    return mean, log_variance
-
-
-def decode(network: Network, parameters: Mapping[str, Tensor], z: Tensor) -> Tensor:
-    """Logits (R, B, P) of the pixels' Bernoulli means, for z (R, B, D)."""
-    h = z
-    for layer in network.decoder:
-        h = F.relu(_apply(layer, parameters, h))
-    return _apply(network.output, parameters, h)
-
-
-def _apply(layer: Layer, parameters: Mapping[str, Tensor], h: Tensor) -> Tensor:
-    """One layer: (R, B, in), or (1, B, in) shared by the runs, -> (R, B, out).
-
-    Convolutions take one run after another: 12 runs of three layers are then as fast as PyTorch's
-    own modules (1.00), as one grouped convolution 0.90, as products with patches 0.49
-    (benchmarks/convolutions.py on a CPU).
-    """
-    weight, bias = parameters[f"{layer.name}.weight"], parameters[f"{layer.name}.bias"]
-    h = h.expand(len(weight), -1, -1)
-    if layer.dense:
-        return torch.baddbmm(bias, h, weight)
-    runs = [_convolve(layer, *run) for run in zip(h, weight, bias[:, 0], strict=True)]
-    return torch.stack(runs) if len(runs) > 1 else runs[0][None]  # a single one needs no copy
-
-
-def _convolve(layer: Layer, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """A convolution of one run: (B, in) -> (B, out)."""
-    x = h.unflatten(1, layer.inputs).permute(0, 3, 1, 2)  # (B, C, H, W), in memory still (H, W, C)
-    weight = weight.contiguous(memory_format=torch.channels_last)  # as x: gradients are faster
-    if layer.grows:
-        odd = [side % 2 for side in layer.outputs[:2]]
-        x = F.conv_transpose2d(x, weight, bias, STRIDE, PADDING, output_padding=odd)
-    else:
-        x = F.conv2d(x, weight, bias, STRIDE, PADDING)
-    return x.permute(0, 2, 3, 1).flatten(1)
-
-
-class _BernoulliLoss(torch.autograd.Function):
-    """Cross-entropy in few passes: its gradient sigmoid(logits) - x is made on the way forward."""
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, x: Tensor) -> Tensor:
-        """Mean over B, sum over P: (R, B, P) and (R or 1, B, P) -> (R,)."""
-        ctx.save_for_backward(torch.sigmoid(logits).sub_(x))
-        # above 40 softplus(l) equals l also in float64; the default threshold of 20 is float32's
-        loss = F.softplus(logits, threshold=40)
-        return loss.addcmul_(logits, x, value=-1).sum((1, 2)) / logits.shape[1]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """Gradient of the logits; x gets none."""
-        (difference,) = ctx.saved_tensors
-        return difference.mul_((gradient / difference.shape[1])[:, None, None]), None
-
-
-def distortion(logits: Tensor, x: Tensor) -> Tensor:
-    """D of each run, (R,) nats: Bernoulli cross-entropy of intensities x in [0, 1].
-
-    Summed over pixels and channels, mean over the batch. logits: (R, B, P); x: (R, B, P) or, shared
-    by the runs, (1, B, P).
-    """
-    loss: Tensor = _BernoulliLoss.apply(logits, x)
-    return loss
+def intensities(pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    """Intensities in [0, 1] of pixels, uint8 of any shape, on the pixels' device."""
+    return pixels.to(dtype).div_(255)
 
 
 def sample(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:

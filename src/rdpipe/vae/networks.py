@@ -1,79 +1,94 @@
-"""The shapes of β-VAEs, layer by layer (paper, Section 4.3), and what they amount to.
+"""Networks of β-VAEs as lists of layers (paper, Section 4.3).
 
-Nothing here needs PyTorch: a study is counted before anything is trained.
+Each kind of architecture is a module of this package, such as `mlp`, and is found by its name. It
+has one function, `build(arch, image_shape)`, which returns a `Network`. Nothing here imports
+PyTorch, so that a study can be counted before anything is trained.
+
+Letters in shapes: R runs, B batch, H, W and C the height, width and channels of an image.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rdpipe.common.errors import RdpipeError
+if TYPE_CHECKING:
+    from torch import Tensor
 
-KERNEL, STRIDE, PADDING = 4, 2, 1  # of every convolution: each halves an image, or doubles it
+Shape = tuple[int, ...]
+"""Features of one example: (features,), or of an image (H, W, C)."""
 
 
-@dataclass(frozen=True)
-class Layer:
-    """What leads from one shape to another: (features,) or, of an image, (H, W, C).
-
-    From image to image it is a convolution, transposed where the image grows; else it is dense.
-    """
-
-    name: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
+class Layer(Protocol):
+    """A layer with a weight and a bias: its shapes, and its function."""
 
     @property
-    def dense(self) -> bool:
-        """Whether all outputs see all inputs."""
-        return len(self.inputs) == 1 or len(self.outputs) == 1
+    def name(self) -> str:
+        """Its name; its parameters are `<name>.weight` and `<name>.bias`."""
 
     @property
-    def grows(self) -> bool:
-        """Whether the outputs are more than the inputs along an image's sides."""
-        return self.outputs[0] > self.inputs[0]
+    def inputs(self) -> Shape:
+        """Shape of what it reads."""
 
     @property
-    def weight(self) -> tuple[int, ...]:
+    def outputs(self) -> Shape:
+        """Shape of what it returns."""
+
+    @property
+    def weight(self) -> Shape:
         """Shape of one run's weight."""
-        if self.dense:
-            return math.prod(self.inputs), math.prod(self.outputs)
-        inputs, outputs = self.inputs[-1], self.outputs[-1]
-        return (*((inputs, outputs) if self.grows else (outputs, inputs)), KERNEL, KERNEL)
 
     @property
-    def bias(self) -> tuple[int, int]:
+    def bias(self) -> Shape:
         """Shape of one run's bias."""
-        return 1, math.prod(self.outputs) if self.dense else self.outputs[-1]
 
     @property
     def fan_in(self) -> int:
-        """Inputs of a unit as PyTorch counts them: of a transposed convolution, its outputs."""
-        return self.weight[0] if self.dense else math.prod(self.weight[1:])
+        """Inputs of a unit as PyTorch counts them: initial values lie within ±1/√fan_in."""
+
+    def apply(self, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """The outputs of R runs, (R, B, in) -> (R, B, out); weight and bias have R in front."""
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A layer in which every output sees every input. See `Layer`."""
+
+    name: str
+    inputs: Shape
+    outputs: Shape
 
     @property
-    def parameters(self) -> int:
-        """How many it has."""
-        return math.prod(self.weight) + math.prod(self.bias)
+    def weight(self) -> Shape:
+        """(in, out)."""
+        return math.prod(self.inputs), math.prod(self.outputs)
 
     @property
-    def products(self) -> int:
-        """Multiplications for one example, forward.
+    def bias(self) -> Shape:
+        """(1, out)."""
+        return 1, math.prod(self.outputs)
 
-        A convolution multiplies its weight at every pixel of the smaller of its two images.
-        """
-        small = min(self.inputs, self.outputs, key=lambda shape: shape[0])
-        return math.prod(self.weight) * (1 if self.dense else math.prod(small[:2]))
+    @property
+    def fan_in(self) -> int:
+        """Number of inputs."""
+        return math.prod(self.inputs)
+
+    def apply(self, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """One matrix product a run."""
+        return bias.baddbmm(h, weight)
 
 
 @dataclass(frozen=True)
 class Network:
-    """The layers of a VAE; those of `encoder` and of `decoder` are followed by a ReLU."""
+    """The layers of a VAE; `activation` follows those of `encoder` and of `decoder`."""
 
     image_shape: tuple[int, int, int]
     latent: int
+    activation: Callable[[Tensor], Tensor]
     encoder: tuple[Layer, ...]
     mean: Layer
     log_variance: Layer
@@ -81,63 +96,63 @@ class Network:
     output: Layer
 
     def layers(self) -> Iterator[Layer]:
-        """All of them, in the order in which weights are drawn."""
+        """All layers, in the order in which their initial weights are drawn."""
         yield from (*self.encoder, self.mean, self.log_variance, *self.decoder, self.output)
-
-    @property
-    def products(self) -> int:
-        """Multiplications for one example, forward."""
-        return sum(layer.products for layer in self.layers())
-
-    def numbers(self, batch_size: int) -> int:
-        """How many numbers a run holds in training, counted.
-
-        Parameters, gradients, Adam's two moments and what early stopping keeps; and four times what
-        layers hand on: forward, backward, and the loss's own.
-        """
-        handed_on = batch_size * sum(math.prod(layer.outputs) for layer in self.layers())
-        return 5 * sum(layer.parameters for layer in self.layers()) + 4 * handed_on
 
 
 def build(arch: Mapping[str, Any], image_shape: Sequence[int]) -> Network:
-    """The network of an architecture for images of one shape; its decoder mirrors its encoder.
+    """The network of an architecture for images of one shape (H, W, C).
 
-    Parameters
-    ----------
-    arch
-        {"kind": "mlp", "layers": k, "width", "latent"}: k layers of `width` units; or
-        {"kind": "cnn", "layers": k, "channels", "dense", "latent"}: k convolutions (kernel 4,
-        stride 2, padding 1) to `channels` feature maps each and, if not 0, `dense` units.
-    image_shape
-        (H, W, C); an odd side of n pixels becomes (n - 1)/2, and n again on the way up.
+    `arch` has the `kind`, the number of hidden `layers` of the encoder and of the decoder, the
+    dimension `latent` of the latent space, and what the kind needs.
 
     Raises
     ------
     RdpipeError
-        If the images are too small to be halved k times.
+        If the kind cannot take images of this shape.
+    """
+    kind = import_module(f"{__package__}.{arch['kind']}")
+    network: Network = kind.build(arch, image_shape)
+    return network
+
+
+def mirrored(
+    image_shape: Sequence[int],
+    hidden: Sequence[Shape],
+    latent: int,
+    activation: Callable[[Tensor], Tensor],
+    layer: Callable[[str, Shape, Shape], Layer] = Dense,
+) -> Network:
+    """A network whose decoder has the shapes of its encoder, in reverse.
+
+    Parameters
+    ----------
+    image_shape
+        (H, W, C).
+    hidden
+        Shapes after each hidden layer of the encoder.
+    latent
+        Dimension of the latent space.
+    activation
+        Function after each hidden layer.
+    layer
+        Makes a layer from its name and the shapes of its inputs and outputs.
     """
     height, width, channels = image = tuple(image_shape)
-    k, latent = arch["layers"], (arch["latent"],)
-    hidden: list[tuple[int, ...]]
-    if arch["kind"] == "mlp":
-        hidden = k * [(arch["width"],)]
-    else:
-        if min(height, width) < 2**k:
-            raise RdpipeError(
-                f"a CNN of {k} layers needs images of at least {2**k}×{2**k} pixels, and these are "
-                f"{height}×{width}; give it fewer layers, or the dataset larger images"
-            )
-        hidden = [(height >> i, width >> i, arch["channels"]) for i in range(1, k + 1)]
-        if arch["dense"]:
-            hidden.append((arch["dense"],))
     down = pairwise([image, *hidden])
-    *up, last = pairwise([latent, *reversed(hidden), image])
+    *up, last = pairwise([(latent,), *reversed(hidden), image])
     return Network(
         (height, width, channels),
-        arch["latent"],
-        encoder=tuple(Layer(f"encoder.{i}", *shapes) for i, shapes in enumerate(down)),
-        mean=Layer("mean", hidden[-1], latent),
-        log_variance=Layer("log_variance", hidden[-1], latent),
-        decoder=tuple(Layer(f"decoder.{i}", *shapes) for i, shapes in enumerate(up)),
-        output=Layer("output", *last),
+        latent,
+        activation,
+        encoder=tuple(layer(f"encoder.{i}", *shapes) for i, shapes in enumerate(down)),
+        mean=Dense("mean", hidden[-1], (latent,)),
+        log_variance=Dense("log_variance", hidden[-1], (latent,)),
+        decoder=tuple(layer(f"decoder.{i}", *shapes) for i, shapes in enumerate(up)),
+        output=layer("output", *last),
     )
+
+
+def relu(h: Tensor) -> Tensor:
+    """The larger of each value and 0."""
+    return h.relu()

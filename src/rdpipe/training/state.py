@@ -1,0 +1,80 @@
+"""The state file of a training: from it, an interrupted training goes on.
+
+A state file is always whole. A training that goes on from it ends with the same numbers, to the
+last bit, as one that was never interrupted (tests/training/test_state.py).
+"""
+
+import logging
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from rdpipe.common.atomic import replacing
+from rdpipe.training.pack import Pack
+
+log = logging.getLogger("rdpipe")
+
+_SO_FAR = ("history", "values", "diverged_at")  # of `Pack`
+_MOMENTS = ("exp_avg", "exp_avg_sq")  # of `Engine`
+_BEST = ("iteration", "objective", "history")  # of `Best`
+
+
+def save(pack: Pack, path: Path, key: str) -> None:
+    """Write the state of a pack; `key` says which training it belongs to.
+
+    Raises
+    ------
+    OSError, SafetensorError
+        If the file cannot be written; the old one stays.
+    """
+    tensors = {part: getattr(pack, part) for part in _SO_FAR}
+    tensors |= {f"parameters/{name}": p for name, p in pack.engine.vae.parameters.items()}
+    for part in _MOMENTS:
+        tensors |= {f"{part}/{name}": p for name, p in getattr(pack.engine, part).items()}
+    if pack.best:
+        tensors |= {f"best/{name}": p for name, p in pack.best.vae.parameters.items()}
+        tensors |= {f"best_{part}": getattr(pack.best, part) for part in _BEST}
+    with replacing(path) as new:
+        save_file(tensors, new, metadata={"key": key, "step": str(pack.step)})
+
+
+def save_if_possible(pack: Pack, path: Path, key: str) -> None:
+    """Write the state of a pack. A full disk costs the state, not the training."""
+    try:
+        save(pack, path, key)
+    except (OSError, SafetensorError) as error:
+        log.warning("%s cannot be written (%s): training goes on without", path, error)
+
+
+def resume(pack: Pack, path: Path, key: str) -> None:
+    """Bring a new pack to where the state file left it.
+
+    A file that cannot be read, or that is of another training, is told of and not used.
+    """
+    if not path.exists():
+        return
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        log.warning("%s cannot be read (%s): training starts anew", path, error)
+        return
+    if metadata.get("key") != key:
+        log.warning("%s is the state of another training: training starts anew", path)
+        return
+    for name, p in pack.engine.vae.parameters.items():
+        p.copy_(tensors[f"parameters/{name}"])
+    for part in _MOMENTS:
+        for name, moment in getattr(pack.engine, part).items():
+            moment.copy_(tensors[f"{part}/{name}"])
+    for part in _SO_FAR:
+        setattr(pack, part, tensors[part])
+    pack.step = int(metadata["step"])
+    if pack.best:
+        for name, p in pack.best.vae.parameters.items():
+            p.copy_(tensors[f"best/{name}"])
+        for part in _BEST:
+            setattr(pack.best, part, tensors[f"best_{part}"])
+    log.info("training goes on from iteration %s of %s", f"{pack.step:,}", path)

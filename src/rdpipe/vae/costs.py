@@ -1,0 +1,35 @@
+"""What networks cost: multiplications and memory, counted from their shapes.
+
+Plans and limits need these numbers; no result depends on them.
+"""
+
+import math
+
+from rdpipe.vae.networks import Layer, Network
+
+
+def products(network: Network) -> int:
+    """Multiplications for one example, forward."""
+    return sum(map(_products, network.layers()))
+
+
+def numbers(network: Network, batch_size: int) -> int:
+    """How many numbers one run holds in training.
+
+    Parameters, gradients, Adam's two moments and what early stopping keeps make five numbers a
+    parameter. What each layer hands on is held four times: forward, backward, and by the loss.
+    """
+    handed_on = batch_size * sum(math.prod(layer.outputs) for layer in network.layers())
+    return 5 * parameters(network) + 4 * handed_on
+
+
+def parameters(network: Network) -> int:
+    """Number of parameters of one run."""
+    return sum(math.prod(layer.weight) + math.prod(layer.bias) for layer in network.layers())
+
+
+def _products(layer: Layer) -> int:
+    """A convolution multiplies its weight at every pixel of the smaller of its two images."""
+    small = min(layer.inputs, layer.outputs, key=lambda shape: shape[0])
+    pixels = math.prod(small[:2]) if len(layer.weight) > 2 else 1
+    return math.prod(layer.weight) * pixels
