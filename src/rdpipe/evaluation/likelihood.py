@@ -95,7 +95,7 @@ def log_weights(vae: VAE, x: Tensor, mean: Tensor, log_variance: Tensor, noise: 
     for z_part in z.to(x.dtype).split(max(1, BLOCK[x.device.type] // len(x)), 1):
         logits = vae.decode(z_part.flatten(0, 1)[None])[0]  # (N·k, P)
         logits = logits.unflatten(0, z_part.shape[:2])  # (N, k, P)
-        log_x.append(-bernoulli.nats(logits, x[:, None]).sum(-1, dtype=torch.float64))
+        log_x.append(bernoulli.log_likelihood(logits, x[:, None]))
     return torch.cat(log_x, 1) + log_prior(z) - log_own_posterior(noise, posterior[1])
 
 
