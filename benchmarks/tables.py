@@ -23,7 +23,8 @@ from workflow import CURVES, synthetic
 
 from rdpipe.common.files import write_npz, write_parquet
 from rdpipe.datasets.tetrominoes import render, sample_factors
-from rdpipe.store.objects import Store, publish
+from rdpipe.store.links import publish
+from rdpipe.store.objects import Store
 from rdpipe.study.plan import Node, Plan
 from rdpipe.study.reading import read_study
 

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from rdpipe.cli import app
 from rdpipe.store import objects as store_module
-from rdpipe.store.objects import Store, publish
+from rdpipe.store.links import publish
+from rdpipe.store.objects import Store
 from tests import ROOT
 
 

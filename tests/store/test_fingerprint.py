@@ -89,7 +89,7 @@ CLOSURES = {
     "datasets.fashion_mnist": PUBLIC + "datasets._gzipped datasets._idx",
     "datasets.smallnorb": PUBLIC + "datasets._gzipped",
     "datasets.shapes3d": PUBLIC,
-    "datasets.images": DATASET + "common.errors common.own_files",
+    "datasets.images": DATASET + "common.errors common.own_files common.atomic",
     "splits": "common common.files common.errors",
     "neighbours": COMMON + "common.precision",
     "training.train": COMMON + NETWORKS + "training training.objectives training.early_stopping "

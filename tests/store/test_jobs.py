@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rdpipe.common.errors import OutOfMemoryError
 from rdpipe.common.files import read_json, write_json
+from rdpipe.store import provenance
 from rdpipe.store.jobs import Item, Job, items_of_runs
 from rdpipe.study.plan import Plan
 from rdpipe.study.reading import read_study
@@ -82,14 +82,14 @@ def record(path):
 def test_every_setting_is_in_the_store_key(job, tmp_path, stage, setting, value):
     for run in ({"beta": 1.0, "seed": 0}, {"beta": 1.0, "seed": 1}):
         (item,) = items(tmp_path, [run])
-        assert job(stage=stage)._key(item) != job(stage=stage, **{setting: value})._key(item)
+        assert job(stage=stage).key(item) != job(stage=stage, **{setting: value}).key(item)
 
 
 def test_runs_and_inputs_are_in_the_store_key(job, tmp_path):
-    keys = {job()._key(item) for item in items(tmp_path)}
+    keys = {job().key(item) for item in items(tmp_path)}
     (tmp_path / "in.json").write_text("[1]")
     changed = Item({"data": str(tmp_path / "in.json")}, {}, RUNS[0])
-    assert len(keys | {job()._key(changed)}) == 4
+    assert len(keys | {job().key(changed)}) == 4
 
 
 def test_what_is_stored_is_not_computed_again(job, tmp_path):
@@ -102,11 +102,26 @@ def test_what_is_stored_is_not_computed_again(job, tmp_path):
     assert [read_json(Path(item.outputs["out.json"])) for item in items(tmp_path)] == [0.1, 1, 5]
 
 
-def test_a_record_says_how_many_were_computed_together(job, tmp_path):
+def test_a_record_says_what_an_object_was_made_from_and_how_many_together(job, tmp_path):
     job().make_all(items(tmp_path, RUNS[:1]), yields([]))
     job().make_all(items(tmp_path), yields([]))
-    packs = [record(item.outputs["out.json"])["pack"] for item in items(tmp_path)]
-    assert packs == [1, 2, 2]
+    records = [record(item.outputs["out.json"]) for item in items(tmp_path)]
+    assert [said["pack"] for said in records] == [1, 2, 2]
+    assert [said["settings"]["run"] for said in records] == RUNS
+    assert [said["key"] for said in records] == [job().key(item) for item in items(tmp_path)]
+    assert [set(said["inputs"]) for said in records] == [{"data"}] * 3
+
+
+def test_runs_that_are_computed_together_share_the_time(job, tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(provenance, "perf_counter", lambda: now[0])
+
+    def train(missing, _state):
+        now[0] += 300
+        yield from yields([])(missing, _state)
+
+    job().make_all(items(tmp_path), train)
+    assert [record(item.outputs["out.json"])["seconds"] for item in items(tmp_path)] == [100] * 3
 
 
 def test_an_interrupted_pack_goes_on_with_the_same_members(job, tmp_path, capfd):
@@ -121,21 +136,6 @@ def test_an_interrupted_pack_goes_on_with_the_same_members(job, tmp_path, capfd)
     assert not list((tmp_path / "store" / "state").iterdir())
 
 
-def fits(most, asked, *, saved=False):
-    """A computation of which no more than `most` fit the memory."""
-    compute = yields(asked)
-
-    def limited(missing, state):
-        if len(missing) > most:
-            asked.append(len(missing))
-            if saved:
-                state.write_text("half-way")
-            raise OutOfMemoryError(f"{len(missing)} do not fit.")
-        yield from compute(missing, state)
-
-    return limited
-
-
 def test_what_does_not_fit_at_once_is_made_in_rounds(job, tmp_path):
     asked = []
     job().make_all(items(tmp_path), yields(asked), at_once=lambda: 2)
@@ -143,40 +143,6 @@ def test_what_does_not_fit_at_once_is_made_in_rounds(job, tmp_path):
     packs = [record(item.outputs["out.json"])["pack"] for item in items(tmp_path)]
     assert packs == [2, 2, 1]
     assert not list((tmp_path / "store" / "state").iterdir())
-
-
-def test_an_interrupted_round_is_gone_on_with_alone(job, tmp_path):
-    asked, runs = [], [{"beta": beta, "seed": 0} for beta in (0.1, 0.5, 1.0, 2.0, 5.0)]
-    with pytest.raises(SystemExit):
-        job().make_all(items(tmp_path, runs), yields(asked, fail_at=2.0), at_once=lambda: 2)
-    job().make_all(items(tmp_path, runs), yields(asked), at_once=lambda: 3)
-    assert asked == [[0.1, 0.5], [1.0, 2.0], [1.0, 2.0], [5.0]]
-
-
-def test_out_of_memory_is_answered_by_smaller_rounds(job, tmp_path, capfd):
-    asked, runs = [], [{"beta": beta, "seed": 0} for beta in (0.1, 0.5, 1.0, 2.0, 5.0)]
-    job().make_all(items(tmp_path, runs), fits(1, asked), at_once=lambda: 4)
-    assert asked == [4, 2, [0.1], [0.5], [1.0], [2.0], [5.0]]
-    assert "4 do not fit.\n2 of 5 runs at once, for memory\n" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(("most", "saved", "tried"), [(0, False, [3, 1]), (2, True, [3])])
-def test_what_never_fits_or_has_fitted_before_fails(job, tmp_path, capfd, most, saved, tried):
-    asked = []
-    with pytest.raises(SystemExit):
-        job().make_all(items(tmp_path), fits(most, asked, saved=saved), at_once=lambda: 99)
-    assert asked == tried
-    assert capfd.readouterr().err.endswith(f"cv-16k/mlp-1: {tried[-1]} do not fit.\n")
-
-
-def test_state_of_other_members_is_not_taken_up(job, tmp_path):
-    asked = []
-    with pytest.raises(SystemExit):
-        job().make_all(items(tmp_path), yields(asked, fail_at=0.1))
-    for member in (tmp_path / "store" / "state").glob("*.json"):
-        write_json(member, ["of another pack"])
-    job().make_all(items(tmp_path), yields(asked))
-    assert asked == [[0.1, 1.0, 5.0]] * 2
 
 
 def test_a_checkout_goes_on_from_its_own_state_only(job, tmp_path, monkeypatch):
@@ -198,17 +164,6 @@ def test_a_checkout_goes_on_from_its_own_state_only(job, tmp_path, monkeypatch):
     start("one")
     assert len(asked) == 2
     assert not list((tmp_path / "store/state").iterdir())
-
-
-@pytest.mark.parametrize("members", ["", "{"])
-def test_state_that_does_not_say_whose_it_is_is_not_taken_up(job, tmp_path, members):
-    asked = []
-    with pytest.raises(SystemExit):
-        job().make_all(items(tmp_path), yields(asked, fail_at=0.1))
-    for member in (tmp_path / "store" / "state").glob("*.json"):
-        member.write_text(members)
-    job().make_all(items(tmp_path), yields(asked))
-    assert asked == [[0.1, 1.0, 5.0]] * 2
 
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -236,18 +191,6 @@ def test_a_full_disk_costs_nothing_that_is_finished(job, tmp_path, capfd):
     assert asked == [[1.0, 5.0]]
 
 
-def test_a_log_that_cannot_be_written_costs_no_result(job, tmp_path, capfd):
-    """As of a disk that is full, which tells its writers so."""
-    (tmp_path / "job.log").symlink_to("/dev/full")
-    asked = []
-    job().make_all(items(tmp_path), yields(asked))
-    for item in items(tmp_path):
-        assert Path(item.outputs["out.json"]).is_file()
-    said = capfd.readouterr().err
-    assert said.count("computed in") == 3
-    assert "Traceback" not in said
-
-
 def test_a_store_that_is_lacking_and_read_only_is_one_sentence(job, tmp_path, capfd, monkeypatch):
     asked = []
     job().make_all(items(tmp_path, RUNS[:1]), yields(asked))
@@ -268,6 +211,7 @@ PROGRAM = """
 import json, sys, time
 from pathlib import Path
 from rdpipe.common.files import write_json
+from rdpipe.store import provenance
 from rdpipe.store.jobs import Job, items_of_runs
 
 spec = json.loads(Path("spec.json").read_text())
@@ -327,26 +271,31 @@ def finish(process):
     return process.returncode, text
 
 
-def test_sigterm_ends_a_job_at_once_with_a_sentence(program, tmp_path):
+SIGNALS = [signal.SIGTERM, signal.SIGINT]  # of a batch system, and of Ctrl-C
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_a_job_at_once_with_a_sentence(program, tmp_path, number):
     process = program(PATIENT)
     wait_for(tmp_path / "waiting")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     code, text = finish(process)
     assert code == 1
-    assert "ended by SIGTERM; call snakemake again" in text
-    assert "ended by SIGTERM; call snakemake again" in (tmp_path / "job.log").read_text()
+    assert f"ended by {number.name}; call snakemake again" in text
+    assert f"ended by {number.name}; call snakemake again" in (tmp_path / "job.log").read_text()
     assert "Traceback" not in text
     assert (tmp_path / "out-0.json").is_file()
     assert not list((tmp_path / "store/tmp").iterdir())
     assert not list((tmp_path / "store/state").iterdir())
 
 
-def test_sigterm_lets_a_job_that_asks_save_its_state_however_often_it_comes(program, tmp_path):
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_job_that_asks_saves_its_state_however_often_signals_come(program, tmp_path, number):
     process = program(ASKING)
     wait_for(tmp_path / "waiting")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     code, text = finish(process)
     assert code == 1
     assert "RuntimeError: stopped" in text

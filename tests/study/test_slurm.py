@@ -1,15 +1,19 @@
-"""What is asked of SLURM before jobs are submitted, and what a job's shell is replaced by."""
+"""What is checked of SLURM before jobs are submitted, and what runs in place of a job's shell."""
 
-import base64
 import importlib.util
-import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import zlib
+import tomllib
+from importlib.metadata import version
+from unittest.mock import MagicMock
 
 import pytest
+import snakemake_executor_plugin_slurm as plugin
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from rdpipe.common.errors import RdpipeError
 from rdpipe.study import slurm
@@ -76,21 +80,57 @@ def test_a_slurm_that_keeps_no_accounts(commands):
     slurm.check(["gpu"], "squeue")
 
 
-def array(*calls, option="--slurm-jobstep-array-execs="):
-    """The script of an array as the plugin writes it: the first call, the others compressed."""
-    others = {str(i): zlib.compress(call.encode()).hex() for i, call in enumerate(calls[1:], 2)}
-    payload = base64.b64encode(json.dumps(others).encode()).decode()
-    return f"#!/bin/sh\n{calls[0]} {option}{payload}"
+@pytest.fixture
+def array(tmp_path, monkeypatch):
+    """The script of an array of calls, as the plugin gives it to sbatch."""
+    # all that the plugin asks of a job but its call; none of it is in the script
+    for name, answer in {
+        "get_submit_command": "sbatch", "set_gres_string": "", "get_job_wildcards": "",
+        "validate_slurm_extra": None, "apply_mem_fudge": "sbatch",
+    }.items():  # fmt: skip
+        monkeypatch.setattr(plugin, name, lambda *_, answer=answer, **__: answer)
+    (tmp_path / "sbatch").write_text(
+        "#!/bin/sh\nfor last; do :; done\n"
+        f'case $last in --wrap=*) echo "${{last#--wrap=}}";; *) cat;; esac > {tmp_path}/script\n'
+        "echo 17\n"
+    )
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def submit(*calls, as_script):
+        executor = MagicMock(slurm_logdir=tmp_path / "logs", max_array_size=len(calls))
+        executor.format_job_exec = lambda job: job.call
+        executor.get_account_arg.return_value = iter([""])
+        executor.workflow.executor_settings.pass_command_as_script = as_script
+        plugin.Executor.run_array_jobs(executor, [MagicMock(call=call) for call in calls])
+        assert not executor.logger.error.called, executor.logger.error.call_args
+        return (tmp_path / "script").read_text()
+
+    return submit
 
 
-@pytest.mark.parametrize(
-    "option", ["--slurm-jobstep-array-execs=", "\n--slurm-jobstep-array-execs\n"]
-)
-def test_each_task_of_an_array_calls_its_own_job(job, option):
-    script = array("echo one", "echo two", "echo 'three & more'", option=option)
-    assert job.call(script, "1") == "#!/bin/sh\necho one"
+@pytest.mark.parametrize("as_script", [False, True])
+def test_each_task_of_an_array_calls_its_own_job(job, array, as_script):
+    script = array("echo one", "echo two", "echo 'three & more'", as_script=as_script)
+    assert "one" in script
+    assert "two" not in script
+    assert job.call(script, "1").splitlines()[-1] == "echo one"
     assert job.call(script, "2") == "echo two"
     assert job.call(script, "3") == "echo 'three & more'"
+
+
+def test_only_releases_of_the_plugin_whose_arrays_are_known_are_admitted():
+    """The test above reads the arrays of the locked one."""
+    name = "snakemake-executor-plugin-slurm"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (requirement,) = map(Requirement, project["optional-dependencies"]["slurm"])
+    lock = (ROOT / "requirements.lock").read_text()
+    locked = Version(re.search(rf"^{name}==(\S+)$", lock, re.M)[1])
+    next_minor = Version(f"{locked.major}.{locked.minor + 1}.0")
+    assert requirement.name == name
+    assert Version(version(name)) == locked
+    assert locked in requirement.specifier
+    assert next_minor not in requirement.specifier
 
 
 def test_a_job_that_is_no_array_calls_its_script(job):

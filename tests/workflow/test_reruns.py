@@ -184,9 +184,9 @@ def test_everything_killed_while_a_result_is_published(checkout, links):
     """
     kill = (
         "if 'beta-1_seed-1' in snakemake.log[0]:\n"
-        "    import os, rdpipe.store.jobs, rdpipe.store.objects\n"
+        "    import os, rdpipe.store.jobs, rdpipe.store.links\n"
         "    def publish(folder, links):\n"
-        f"        rdpipe.store.objects.publish(folder, dict(list(links.items())[:{links}]))\n"
+        f"        rdpipe.store.links.publish(folder, dict(list(links.items())[:{links}]))\n"
         "        os.killpg(0, 9)\n"
         "    rdpipe.store.jobs.publish = publish\n"
     )

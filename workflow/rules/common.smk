@@ -15,7 +15,7 @@ from rdpipe.common.errors import RdpipeError
 from rdpipe.store.fingerprint import title
 from rdpipe.study.plan import RUN_PATH, RUN_STAGES, Plan, address_pattern
 from rdpipe.study.resources import needs
-from rdpipe.store.objects import check_room, remove_lost, set_plain_names
+from rdpipe.store.links import check_room, remove_lost, set_plain_names
 from rdpipe.study.reading import read_study
 from rdpipe.study.settings.study import STAGES
 from snakemake.exceptions import WorkflowError

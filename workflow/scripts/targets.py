@@ -3,7 +3,7 @@
 import sys
 
 from rdpipe.common.errors import RdpipeError
-from rdpipe.store.objects import set_plain_names
+from rdpipe.store.links import set_plain_names
 
 try:
     set_plain_names(snakemake.params.links)

@@ -1,9 +1,9 @@
-"""Which device a job computes on, and the lease that keeps other jobs off it.
+"""The device a job computes on, and the lease that keeps other jobs off this device.
 
-Snakemake only counts GPUs. Where CUDA would see several, a process takes an exclusive lock on one
-of them before CUDA starts, shows CUDA no other, and keeps it until it ends, even if it is killed. A
-device is locked by its UUID, so that all checkouts and users of a machine keep out of each other's
-way, however their CUDA_VISIBLE_DEVICES spell it.
+Snakemake only counts GPUs. If CUDA would see several, a process locks one of them before CUDA
+starts, and hides the others from CUDA. The lock lasts until the process ends, also if it is killed.
+A device is locked by its UUID. So the jobs of all checkouts and users of a machine use different
+devices, in whatever way their CUDA_VISIBLE_DEVICES name them.
 """
 
 import logging
@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rdpipe")
 
-LOCKS = Path("/tmp/rdpipe-devices")  # TMPDIR would differ between the users of a machine
-POLL, REMIND = 1.0, 300.0  # seconds between two looks for a free device, and two lines of the log
+LOCKS = Path("/tmp/rdpipe-devices")  # not TMPDIR, which differs between the users of a machine
+POLL, REMIND = 1.0, 300.0  # seconds between looks for a free device, and between lines of the log
 
 
 @cache
 def choose() -> torch.device:
-    """The device to compute on: a GPU that only this process has, else the CPU.
+    """The device to compute on: a GPU that only this process uses, else the CPU.
 
-    The first call takes the lease, waiting as long as others have all visible devices; it must come
-    before anything else starts CUDA. Later calls answer the same. One device needs no lease.
+    The first call reserves one free GPU, and waits while other jobs use all visible GPUs. It must
+    come before anything else starts CUDA. Later calls return the same device. A machine with one
+    GPU needs no lease.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def choose() -> torch.device:
         os.environ["CUDA_VISIBLE_DEVICES"] = leased
     if torch.cuda.is_available():
         if len(visible) > 1 and torch.cuda.device_count() > 1:
-            # where NVML is missing, counting devices has started CUDA, which still shows them all
+            # without NVML, counting the devices has started CUDA, which still sees all of them
             torch.cuda.set_device(visible.index(leased))
         log.info("computing on %s", torch.cuda.get_device_name())
         return torch.device("cuda")
@@ -57,14 +58,14 @@ def choose() -> torch.device:
 
 
 def visible_devices() -> list[str]:
-    """The devices that CUDA would see, in its order, without starting it.
+    """Names of the devices that CUDA would see, in CUDA's order, without starting CUDA.
 
-    Those of CUDA_VISIBLE_DEVICES up to the first that does not exist, else all. By UUID where
-    nvidia-smi is at hand: an index then counts as nvidia-smi does, in the order of the PCI bus.
-    None if one is named twice, as CUDA has it.
+    These are the devices of CUDA_VISIBLE_DEVICES up to the first that does not exist; without the
+    variable, all. With nvidia-smi a name is a UUID, and an index is nvidia-smi's, in the order of
+    the PCI bus. As in CUDA, the list is empty if a device is named twice.
     """
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if listed is None:  # counted through NVML, which starts no CUDA
+    if listed is None:  # torch counts through NVML, without starting CUDA
         entries = [str(i) for i in range(torch.cuda.device_count())]
     else:
         entries = [entry.strip() for entry in listed.split(",")]
@@ -79,7 +80,7 @@ def visible_devices() -> list[str]:
 
 
 def _uuids() -> dict[str, str]:
-    """UUID of each device by its index, empty where nvidia-smi cannot tell."""
+    """UUID of each device by its index; empty if nvidia-smi is missing or fails."""
     call = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
     with suppress(OSError, subprocess.SubprocessError):
         table = subprocess.run(call, capture_output=True, text=True, check=True, timeout=60).stdout
@@ -88,10 +89,10 @@ def _uuids() -> dict[str, str]:
 
 
 def _absolute(entry: str, existing: dict[str, str]) -> str | None:
-    """What an entry of CUDA_VISIBLE_DEVICES names: a UUID if possible; None if it does not exist.
+    """The device named by an entry of CUDA_VISIBLE_DEVICES, as a UUID if possible.
 
-    A UUID may be cut short as long as it is unique. Parts of a device (MIG) are not in nvidia-smi's
-    table; their names are absolute.
+    None if there is no such device. An entry may be the beginning of a UUID, if it is unique. Parts
+    of a device (MIG) are not in nvidia-smi's table; their names stay as they are.
     """
     if not re.fullmatch(r"\d+|(GPU|MIG)-[\w/-]+", entry):
         return None
@@ -103,14 +104,14 @@ def _absolute(entry: str, existing: dict[str, str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-@cache  # which keeps the lock until the process ends
+@cache  # keeps the lock until the process ends
 def _lease(devices: tuple[str, ...]) -> "tuple[str, BaseFileLock]":
-    """One of several devices and the lock on it, as soon as one is free."""
-    from filelock import FileLock  # only where there are several
+    """Wait for a free device, lock it, and return its name and the lock."""
+    from filelock import FileLock  # imported only if there are several devices
 
     try:
         LOCKS.mkdir(exist_ok=True)
-        with suppress(PermissionError):  # another user's, who has done it
+        with suppress(PermissionError):  # the folder is another user's, who has done this
             LOCKS.chmod(0o1777)
         locks = {name: FileLock(LOCKS / name.replace("/", "_"), mode=0o666) for name in devices}
         quiet_until = 0.0
@@ -134,7 +135,7 @@ def _lease(devices: tuple[str, ...]) -> "tuple[str, BaseFileLock]":
 
 
 def _acquire(lock: "BaseFileLock") -> bool:
-    """Whether a lock could be had at once."""
+    """Take a lock if it is free, and say whether it was."""
     with suppress(TimeoutError):
         lock.acquire(blocking=False)
     return lock.is_locked

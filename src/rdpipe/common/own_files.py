@@ -1,7 +1,7 @@
-"""What the user's own files hold, as a digest that is known whenever the workflow is read.
+"""The content of the user's own files, as a digest that is known when the workflow is read.
 
-It is asked for at every call of Snakemake, so nothing heavy is imported, and the digest of a file
-is remembered as long as its size and time stay the same.
+Every call of Snakemake asks for it. So this module imports nothing heavy, and the digest of a file
+is remembered as long as the file's size and time stay the same.
 """
 
 import hashlib
@@ -13,20 +13,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rdpipe.common.atomic import replacing
+
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
-RACY = 2_000_000_000  # ns; a file this young may yet change without its time showing it
+RACY = 2_000_000_000  # ns; a younger file may still change without a change of its time
 
 
 def pictures(folder: Path) -> dict[str, Path]:
-    """Picture files in a folder and its subfolders, by relative name and in its order.
+    """Picture files in a folder and its subfolders, sorted by their relative names.
 
-    Hidden ones are left out: they are what systems keep beside the pictures.
+    Hidden files are left out: operating systems keep their own data in them.
     """
     found = {}
     seen = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(parent)) in seen:  # a link to a folder above leads round
+        if (real := os.path.realpath(parent)) in seen:  # a link to a folder above
             folders.clear()
             continue
         seen.add(real)
@@ -39,14 +41,14 @@ def pictures(folder: Path) -> dict[str, Path]:
 
 
 def content(paths: Sequence[Path], cache: Path | None = None) -> str | None:
-    """Hex sha256 of what files, and the pictures in folders, hold; None if one cannot be read.
+    """Hex sha256 of files and of the pictures in folders; None if one cannot be read.
 
-    Why it cannot is told by the job that needs it, so that other datasets' work goes on.
+    The job that needs the file says why it cannot be read, so that jobs of other datasets run.
 
     Parameters
     ----------
     paths
-        Files and folders. Of a folder, names and bytes of its pictures count, wherever it lies.
+        Files and folders. A folder counts by the names and bytes of its pictures, not by its place.
     cache
         JSON file that remembers the digests of files. Without it, every byte is read.
     """
@@ -59,7 +61,7 @@ def content(paths: Sequence[Path], cache: Path | None = None) -> str | None:
     except OSError:
         return None
     if cache and fresh:
-        _remember(cache, _remembered(cache) | fresh)  # others may have written it meanwhile
+        _remember(cache, _remembered(cache) | fresh)  # another call may have written it meanwhile
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -90,12 +92,8 @@ def _remembered(cache: Path | None) -> dict[str, Any]:
 
 
 def _remember(cache: Path, known: dict[str, Any]) -> None:
-    """Write the cache in one step; where that is not possible, digests are computed each time."""
-    new = cache.with_name(f".{cache.name}.{os.urandom(4).hex()}")
+    """Write the cache; where that is not possible, digests are computed each time."""
     with suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(cache) as new:
             new.write_text(json.dumps(known), "utf-8")
-            new.replace(cache)
-        finally:
-            new.unlink(missing_ok=True)

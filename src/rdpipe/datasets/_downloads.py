@@ -1,4 +1,9 @@
-"""Files of public datasets: found where they were put by hand, or downloaded and verified."""
+"""Files of public datasets: found in a folder, or downloaded into it, and verified.
+
+Requests and urllib3 retry a request, but cannot go on with a file that broke off. They also ask the
+same server several times before it is given up. Here the next mirror is asked at once, and a file
+goes on from where any mirror left it.
+"""
 
 import logging
 import os
@@ -18,11 +23,11 @@ from rdpipe.common.progress import Progress
 
 log = logging.getLogger("rdpipe")
 
-ROUNDS = 4  # of attempts at all mirrors that bring nothing; the n-th is followed by n seconds
-TIMEOUT = (15, 60)  # seconds for a connection, and for the next bytes
+ROUNDS = 4  # attempts at all mirrors that bring nothing; after the n-th, n seconds of pause
+TIMEOUT = (15, 60)  # seconds to connect, and to wait for the next bytes
 CHUNK = 1 << 18  # bytes
 
-pooch.get_logger().setLevel(logging.WARNING)  # what it would say, this module says in the job's log
+pooch.get_logger().setLevel(logging.WARNING)  # this module writes the job's log
 
 
 def fetch_all(
@@ -33,20 +38,19 @@ def fetch_all(
     Parameters
     ----------
     dataset
-        What messages call it.
+        The dataset's name in messages.
     files
         Hex sha256 of each file, by name.
     mirrors
-        URLs that a file's name is put behind; the first is the one that messages give.
+        URLs to which a file's name is appended; messages give the first.
     folder
-        Where the files are, or are put.
+        Where the files are looked for, and downloaded to.
 
     Raises
     ------
     RdpipeError
-        If a file in the folder has other content, or files are missing and no mirror gives them.
+        If a file in the folder has other content, or a file is missing and no mirror has it.
     """
-    folder = folder.expanduser()
     try:
         return [
             fetch(name, sha256=sha256, urls=[url + name for url in mirrors], folder=folder)
@@ -68,21 +72,21 @@ def fetch_all(
 def fetch(name: str, *, sha256: str, urls: Sequence[str], folder: Path) -> Path:
     """Path of one verified file, downloaded if the folder does not have it.
 
-    An interrupted download goes on from `<name>.part`. Of two jobs that want one file, the second
-    waits for the first.
+    An interrupted download goes on from `<name>.part`. If two jobs want one file, the second waits
+    for the first.
 
     Raises
     ------
     RdpipeError
-        If the file is there with other content; it is never overwritten.
+        If the file is there with other content; such a file is never overwritten.
     ConnectionError
-        If no URL gives the file; says why.
+        If no URL gives the file, with the reason for each.
     """
     path = folder / name
     if path.exists():  # before anything is written: the folder may be read-only
         return _verified(path, sha256)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{name}.lock", mode=0o666):  # other users' too
+    with FileLock(folder / f".{name}.lock", mode=0o666):  # for other users, too
         if not path.exists():
             _download_from_any(urls, path, sha256)
     return _verified(path, sha256)
@@ -99,7 +103,7 @@ def _verified(path: Path, sha256: str) -> Path:
 
 
 def _download_from_any(urls: Sequence[str], path: Path, sha256: str) -> None:
-    """Try all URLs in turn, over again as long as a round brings more of the file."""
+    """Try all URLs in turn, and again as long as this brings more of the file."""
     part = path.with_name(f"{path.name}.part")
     useful, reasons = list(urls), {}
     most = failures = 0
@@ -120,13 +124,13 @@ def _download_from_any(urls: Sequence[str], path: Path, sha256: str) -> None:
             except requests.HTTPError as error:
                 status = getattr(error.response, "status_code", 0)
                 reasons[url] = f"answer {status}"
-                if status < 500:  # the server is well, but has no such file
+                if status < 500:  # the server works, but has no such file
                     useful.remove(url)
             except (requests.RequestException, HTTPError) as error:
                 reasons[url] = type(error).__name__
-            except ValueError:  # pooch's word for other bytes than known_hash
+            except ValueError:  # pooch found other bytes than known_hash
                 reasons[url] = "other content than was published"
-                if not resumed:  # else the fault may lie in what was there before
+                if not resumed:  # else the part that was there before may be wrong
                     useful.remove(url)
             log.info("%s: %s", url, reasons[url])
         size = part.stat().st_size if part.exists() else 0
@@ -136,15 +140,15 @@ def _download_from_any(urls: Sequence[str], path: Path, sha256: str) -> None:
 
 
 def _download(url: str, output_file: str, _pooch: Any, *, part: Path) -> None:
-    """Pooch's downloader: go on with `part`, and move it to `output_file` when it is whole."""
+    """Download for pooch: go on with `part`, and move it to `output_file` when it is whole."""
     done = part.stat().st_size if part.exists() else 0
-    # A server that compresses anew, or says of a .gz that it is compressed text, shall not make
-    # requests decompress it: hence `identity` here and the raw bytes below.
+    # Some servers compress a file again, or declare a .gz file as compressed text. Requests must
+    # not decompress such a file: hence `identity` here and the raw bytes below.
     headers = {"Range": f"bytes={done}-", "Accept-Encoding": "identity"}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if response.status_code != 416:  # nothing is left to send; the digest will tell
+        if response.status_code != 416:  # nothing is left to send; the digest is checked later
             response.raise_for_status()
-            if response.status_code != 206:  # the server knows no ranges and sends all
+            if response.status_code != 206:  # the server ignores ranges and sends the whole file
                 done = 0
             total = done + int(response.headers.get("Content-Length", 0))
             progress = Progress(total, f"{part.stem}, bytes", done)

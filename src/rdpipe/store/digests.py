@@ -1,4 +1,4 @@
-"""Digests of settings and of content: the two halves of every address in the results folder."""
+"""Digests of settings and of content, which addresses in `results/` and store keys consist of."""
 
 import hashlib
 import json
@@ -22,19 +22,20 @@ def digest(value: Any) -> str:
 
 
 def identity(stage: str, settings: Mapping[str, Any], code: str, inputs: Mapping[str, Any]) -> str:
-    """The one function behind both path digests and store keys.
+    """The digest of a result: both path digests and store keys come from this function.
 
     Parameters
     ----------
     stage
         Name of the stage.
     settings
-        All that the stage was told and that may change its result.
+        All settings that may change the stage's result.
     code
         Code fingerprint of the stage's module (`rdpipe.store.fingerprint`).
     inputs
-        Digests of what the stage reads: path digests give the path digest, which is known when
-        the workflow is read; content digests give the store key, known when the job runs.
+        Digests of the stage's inputs. Their path digests give the path digest, which is known when
+        the workflow is read. Their content digests give the store key, which is known when the job
+        runs.
     """
     return digest({"stage": stage, "settings": settings, "code": code, "inputs": inputs})
 
@@ -46,10 +47,10 @@ def file_sha256(path: Path) -> str:
 
 
 def content_digest(path: Path) -> str:
-    """Hex sha256 of what a file says, whatever the compression or format version it is kept in.
+    """Hex sha256 of a file's content, independent of compression and of the format's version.
 
-    Arrays (`.npz`, `.safetensors`) count by name, type, shape and values, tables (`.parquet`) by
-    column name, type and values, JSON by its value; any other file by its bytes.
+    Arrays (`.npz`, `.safetensors`) count by name, type, shape and values; tables (`.parquet`) by
+    column name, type and values; JSON by its value. Any other file counts by its bytes.
     """
     readers = {".npz": _npz, ".safetensors": _safetensors, ".parquet": _parquet}
     if path.suffix == ".json":
@@ -63,8 +64,8 @@ def content_digest(path: Path) -> str:
     return total.hexdigest()
 
 
-# Each reader yields (what it is, its bytes), one array or column at a time. Imports wait until
-# they are needed: a store hit takes its digests from records and never gets here.
+# Each reader yields (description, bytes) of one array or column at a time. It imports its library
+# only when it is called: a store hit takes digests from records and calls no reader.
 
 
 def _npz(path: Path) -> Iterator[tuple[list[Any], memoryview | bytes]]:

@@ -1,12 +1,11 @@
-"""The store: computed results under the digest of all that they depend on.
+"""The store: computed results under the digest of everything they depend on.
 
-An object is a folder of read-only files and a `record.json`, which holds the sha256 and the
-content digest of each file beside what the object was made from. It is written under a temporary
-name and renamed, so a key either has a whole object or none; the first writer wins. Results are
-published as symbolic links into the store.
+An object is a folder of read-only files and a `record.json`. The record holds the sha256 and the
+content digest of each file, and says what the object was made from. An object is written under a
+temporary name and renamed, so a key has a whole object or none. The first writer wins.
 
-Checkouts, users and hosts may share a store, also on a network file system. So nothing rests on
-locks, on times or on hard links, and what another host has done may be seen late.
+Checkouts, users and hosts may share a store, also on a network file system. So the store uses no
+locks, no times and no hard links, and expects that changes by other hosts are seen late.
 """
 
 import errno
@@ -16,7 +15,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,22 +33,23 @@ OBJECT = re.compile(r"/objects/[0-9a-f]{2}/[0-9a-f]{64}$")  # the folder of an o
 class Store:
     """A store in the folder `root`, which may be shared.
 
-    Its own folders take the mode of `root`, so that whom that lets in, all of it lets in.
+    All folders of the store take the mode of `root`, so that everybody who can use `root` can use
+    them.
     """
 
     root: Path
 
     def path(self, key: str) -> Path:
-        """Where the object of `key` lies, whether or not it exists."""
+        """The folder of the object of `key`, whether or not it exists."""
         return self.root / "objects" / key[:2] / key
 
     def folder(self, *names: str) -> Path:
-        """A folder of the store's own, which is made if need be and can be written.
+        """A folder of the store, which is made if it is missing, and can be written.
 
         Raises
         ------
         RdpipeError
-            If it cannot.
+            If it cannot be made or written.
         """
         folder = self.root
         try:
@@ -59,7 +59,7 @@ class Store:
                 folder = folder / name
                 with suppress(FileExistsError):
                     folder.mkdir()
-                    folder.chmod(mode)  # whatever the umask of who comes first
+                    folder.chmod(mode)  # whatever this user's umask
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         except OSError as error:
@@ -72,18 +72,18 @@ class Store:
     def find(self, key: str) -> Path | None:
         """The object's folder, or None if there is no such object or it is damaged.
 
-        A damaged one is set aside, so that the key is free to be computed again.
+        A damaged object is set aside, so that it can be computed again.
 
         Raises
         ------
         RdpipeError
-            If it cannot be read, or is damaged and cannot be set aside.
+            If the object cannot be read, or is damaged and cannot be set aside.
         """
         folder = self.path(key)
         return folder if _sound(folder) else None
 
     def prepare(self, key: str) -> None:
-        """See to it, before anything is computed, that an object of this key can be added.
+        """Check, before anything is computed, that an object of this key can be added.
 
         Raises
         ------
@@ -94,203 +94,80 @@ class Store:
         self.folder("objects", key[:2])
 
     def add(self, key: str, write: Callable[[Path], None], record: Callable[[], Any]) -> Path:
-        """Make the object of `key`: `write` puts its files into an empty folder.
+        """Make the object of `key` and return its folder.
 
-        `record` is called when they are written and gives what the record is to say beside the
-        files' digests. If another writer was faster, its object is kept and returned.
+        If another writer was faster, its object is kept, and its folder returned.
+
+        Parameters
+        ----------
+        key
+            The store key.
+        write
+            Puts the object's files into an empty folder.
+        record
+            Gives the provenance to be recorded beside the digests of the files. It is called after
+            they are written, so it can say how long that took.
         """
         folder = Path(tempfile.mkdtemp(prefix=f"{key[:12]}-", dir=self.folder("tmp")))
         try:
             write(folder)
-            paths = sorted(folder.iterdir())
-            for path in paths:
-                _flush(path)
-            files = {
-                path.name: {
-                    "bytes": path.stat().st_size,
-                    "sha256": file_sha256(path),
-                    "content": content_digest(path),
-                }
-                for path in paths
-            }
+            files = {path.name: _description(path) for path in sorted(folder.iterdir())}
             body = {"key": key, **record(), "files": files}
             write_json(folder / RECORD, {**body, "digest": digest(body)})
             _flush(folder / RECORD)
             for path in folder.iterdir():
                 path.chmod(0o444)
-            folder.chmod(stat.S_IMODE(self.root.stat().st_mode))  # mkdtemp's shuts others out
+            folder.chmod(stat.S_IMODE(self.root.stat().st_mode))  # mkdtemp lets nobody else in
             return self._install(folder, key)
         finally:
             if _inode(folder) is not None:  # asked anew: the old name must not lead to the object
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _install(self, folder: Path, key: str) -> Path:
-        """Rename a written object to its place, unless that has one."""
+        """Rename a written object to its place, unless there is an object already."""
         final = self.folder("objects", key[:2]) / key
         pauses = iter((0, 1, 5))  # s
         while True:
             try:
                 folder.rename(final)
             except OSError as error:
-                if self.find(key):  # of another writer; or ours, and the answer to us was lost
+                if self.find(key):  # another writer's; or ours, and the server's answer was lost
                     return final
                 taken = error.errno in (errno.EEXIST, errno.ENOTEMPTY)
                 if not taken or (pause := next(pauses, None)) is None:
                     raise
-                time.sleep(pause)  # a damaged one is set aside by now, any other yet to be seen
+                time.sleep(pause)  # a damaged object is set aside by now; another may be seen late
             else:
                 return final
 
 
 def content_of(path: Path) -> str:
-    """Content digest of an input: from its record if it lies in a store, else from the file.
+    """Content digest of an input: from the object's record if it lies in a store, else computed.
 
     Raises
     ------
     RdpipeError
-        If a file of a store is gone, or does not hold the bytes that its record says. Its object
-        is set aside, so that the next call of the workflow computes it again.
+        If a file of a store is gone, or does not have the sha256 of its record. Its object is set
+        aside, so that the next call of the workflow computes it again.
     """
     real = path.resolve()
     if not OBJECT.search(real.parent.as_posix()):
         return content_digest(real)
-    said = _sound(real.parent, real.name)
-    if said is None:
+    files = _sound(real.parent, real.name)
+    if files is None:
         raise RdpipeError(
             f"{path} was damaged after it had been stored, and is set aside; "
             "call snakemake again to compute it anew."
         )
-    return said[real.name]["content"]
-
-
-def publish(folder: Path, links: Mapping[str, Path]) -> None:
-    """Link files of an object to where the workflow expects them.
-
-    Parameters
-    ----------
-    folder
-        The object's folder.
-    links
-        File name in the object -> path of the link, which replaces what was there. Into a store
-        whose path is relative, links are relative, so that results that are copied or moved with
-        it keep working; into another they are absolute, and only the results can be moved.
-
-    Raises
-    ------
-    RdpipeError
-        If the object lacks one of the files.
-    """
-    for name, link in links.items():
-        if not (folder / name).is_file():
-            raise RdpipeError(
-                f"{folder} holds no {name}: this is a fault of rdpipe, please report it."
-            )
-        if folder.is_absolute():
-            place_link(link, str(folder / name))
-        else:
-            place_link(link, os.path.relpath(folder.resolve() / name, link.parent.resolve()))
-
-
-def place_link(link: Path, target: str) -> None:
-    """Make `link` a symbolic link to `target`, at once, replacing what was there.
-
-    Raises
-    ------
-    RdpipeError
-        If there is a folder in its place, as in results that were copied without their links.
-    """
-    if link.is_dir() and not link.is_symlink():
-        raise RdpipeError(
-            f"{link} is a folder where a link belongs, so these results were copied without their "
-            "links; remove results/ and copy it again with `cp -a`."
-        )
-    link.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(link)
-    temporary.symlink_to(target)
-    try:
-        temporary.replace(link)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def place_json(path: Path, value: Any) -> None:
-    """Write JSON at once, replacing what was there."""
-    temporary = _beside(path)
-    try:
-        write_json(temporary, value)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def set_plain_names(links: Mapping[str, str]) -> None:
-    """Let plain names show the current study: linked if its result exists, else removed.
-
-    Parameters
-    ----------
-    links
-        Path of a plain name, such as results/figures/fig3.pdf -> the current result beside it.
-    """
-    for name, target in links.items():
-        link = Path(name)
-        if (link.parent / target).exists():
-            place_link(link, target)
-        elif link.is_symlink():
-            link.unlink()
-
-
-def remove_lost(links: Iterable[str], root: Path) -> None:
-    """Remove links whose objects are gone, so that what they showed counts as missing.
-
-    Snakemake takes a link that leads nowhere for a file that was deleted under its hands, and ends.
-
-    Parameters
-    ----------
-    links
-        Paths of results, whether or not they exist.
-    root
-        Folder of the store.
-
-    Raises
-    ------
-    RdpipeError
-        If the store has no objects at all.
-    """
-    lost = [link for link in map(Path, links) if link.is_symlink() and not link.exists()]
-    if lost and not (root / "objects").exists():
-        raise RdpipeError(
-            f"{lost[0]} leads into a store, but {root.absolute()} has no objects; mount its disk, "
-            "or remove results/ to start afresh."
-        )
-    for link in lost:
-        link.unlink(missing_ok=True)
-
-
-def check_room(folder: Path) -> None:
-    """See that there is room for a mebibyte of logs and records, which Snakemake takes for granted.
-
-    Raises
-    ------
-    RdpipeError
-        If the disk, or the user's quota of it, is full.
-    """
-    try:
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-            file.write(bytes(1 << 20))
-            os.fsync(file.fileno())
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RdpipeError(
-                f"{folder.absolute()} has no room left ({error.strerror}); make some, then call "
-                "snakemake again: nothing was lost."
-            ) from None
+    return files[real.name]["content"]
 
 
 def _sound(folder: Path, name: str | None = None) -> dict[str, dict[str, str]] | None:
-    """What the record of an object says of its files; None if there is no object, or a damaged one.
+    """The record's description of an object's files; None if the object is missing or damaged.
 
-    Its files, or the one of this name, are held against the record. An object is damaged, and set
-    aside, if it is found so twice: another job may have put a new one in its place meanwhile.
+    All its files, or the one with this name, are compared with the record. An object is set aside
+    as damaged only if the same folder was found damaged twice: another job may have replaced it
+    between two looks.
     """
     suspect = None
     try:
@@ -311,7 +188,8 @@ def _sound(folder: Path, name: str | None = None) -> dict[str, dict[str, str]] |
 def _inode(folder: Path) -> int | None:
     """The number of a folder's inode; None if there is no such folder."""
     try:
-        # a network file system remembers what was there, and was not; to open a folder makes it ask
+        # a network file system remembers which names a folder has and lacks; opening the folder
+        # makes it ask the server
         for parent in reversed(folder.parents[:3]):
             with suppress(PermissionError):
                 os.close(os.open(parent, os.O_RDONLY | os.O_DIRECTORY))
@@ -321,7 +199,7 @@ def _inode(folder: Path) -> int | None:
 
 
 def _read(folder: Path, key: str, name: str | None = None) -> dict[str, dict[str, str]] | None:
-    """What a record says of the files beside it; None if it, or one of them, is not as it was."""
+    """The record's description of the files beside it; None if the record or a file is damaged."""
     try:
         body = read_json(folder / RECORD)
         if body.pop("digest") != digest(body) or body["key"] != key:
@@ -334,14 +212,15 @@ def _read(folder: Path, key: str, name: str | None = None) -> dict[str, dict[str
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ESTALE):
             return None
-        raise  # that it cannot be read says nothing of what it holds
+        raise  # a file that cannot be read may still be whole
     return files if intact else None
 
 
 def _set_aside(folder: Path, name: str | None) -> None:
-    """Move an object that is damaged, or its file of this name, into its store's `damaged`."""
+    """Move an object that is damaged, or whose file `name` is, into its store's `damaged`."""
     try:
-        aside = Store(folder.parents[2]).folder("damaged") / f"{folder.name[:12]}-{_token()}"
+        token = os.urandom(4).hex()  # no other process or host has the same one
+        aside = Store(folder.parents[2]).folder("damaged") / f"{folder.name[:12]}-{token}"
         folder.rename(aside)
     except RdpipeError as error:
         raise RdpipeError(f"{folder} is damaged, and {error}") from None
@@ -352,22 +231,22 @@ def _set_aside(folder: Path, name: str | None) -> None:
             f"{folder} is damaged and cannot be set aside ({error.strerror}); let its owner remove "
             "it, then call snakemake again to compute it anew."
         ) from None
-    if _read(aside, folder.name, name):  # a new one, put in its place at this very moment
-        with suppress(OSError):  # and there is a newer one by now
+    if _read(aside, folder.name, name):  # another job had just put a new object there
+        with suppress(OSError):  # there is a still newer one
             aside.rename(folder)
 
 
+def _description(path: Path) -> dict[str, int | str]:
+    """What a record says of a file."""
+    _flush(path)
+    return {
+        "bytes": path.stat().st_size,
+        "sha256": file_sha256(path),
+        "content": content_digest(path),
+    }
+
+
 def _flush(path: Path) -> None:
-    """Wait until a file is written: a network file system says only now if there was no room."""
+    """Wait until a file is written: a network file system reports a full disk only now."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _beside(path: Path) -> Path:
-    """A path for what is to be renamed to `path`."""
-    return path.with_name(f".{path.name}.{_token()}")
-
-
-def _token() -> str:
-    """Eight random hex digits, which no other process or host has."""
-    return os.urandom(4).hex()

@@ -1,7 +1,7 @@
-"""Whether SLURM can take a study's jobs: asked once, before the first is submitted.
+"""Whether SLURM accepts a study's jobs, checked once before the first job is submitted.
 
-Snakemake's plugin finds out job by job, with a traceback or its whole command line for each; and
-where SLURM keeps no accounts it would wait for ever for the state of its jobs.
+Snakemake's plugin finds a fault job by job, and prints a traceback or its whole command line for
+each. If SLURM keeps no accounts, the plugin waits for ever for the state of its jobs.
 """
 
 import shutil
@@ -14,20 +14,20 @@ PROFILE = "profiles/slurm/config.yaml"
 
 
 def check(partitions: Iterable[str], status_command: str | None) -> None:
-    """Refuse what no job could be submitted to, or followed in.
+    """Check that jobs can be submitted to SLURM, and that their state can be read.
 
     Parameters
     ----------
     partitions
-        Those that jobs ask for.
+        Partitions that jobs ask for; an entry may name several, divided by commas.
     status_command
-        What the plugin asks for the state of jobs: "sacct" or "squeue".
+        Command by which the plugin asks for the state of jobs: "sacct" or "squeue".
 
     Raises
     ------
     RdpipeError
-        If SLURM's commands are not there or get no answer, it has no such partition, or it keeps
-        none of the accounts that `sacct` would read.
+        If SLURM's commands are missing or get no answer, if there is no such partition, or if
+        `sacct` is to be asked and SLURM keeps no accounts.
     """
     if not shutil.which("sbatch"):
         raise RdpipeError(
@@ -53,7 +53,7 @@ def check(partitions: Iterable[str], status_command: str | None) -> None:
 
 
 def _ask(*command: str) -> str:
-    """What a command of SLURM's answers."""
+    """The output of one of SLURM's commands."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except OSError as error:
