@@ -1,12 +1,22 @@
 """The roles of claims: what is declared, and with which sentence others are refused."""
 
 import inspect
+import subprocess
+import sys
 
 import pytest
 
 from rdpipe.claims.paper import CLAIMS
 from rdpipe.claims.roles import Role, cast, declared, in_words
 from rdpipe.common.errors import RdpipeError
+from tests import ROOT
+
+READ = """
+import sys, yaml
+from rdpipe.study.reading import read_study
+read_study(yaml.safe_load(open("config.yaml", encoding="utf-8")))
+assert not {"pandas", "scipy"} & set(sys.modules)
+"""
 
 U = {"sparse": "cv-16k", "shallow": "mlp-1"}
 ITS_ROLES = r"its roles are sparse \(one split\), shallow \(one architecture\)\.$"
@@ -16,6 +26,10 @@ def test_the_roles_of_each_claim_are_the_keywords_of_its_function():
     assert set(declared()) == set(CLAIMS)
     for name, claim in CLAIMS.items():
         assert list(inspect.signature(claim.test).parameters) == ["tables", *declared()[name]]
+
+
+def test_reading_a_config_with_claims_imports_nothing_heavy():
+    subprocess.run([sys.executable, "-c", READ], cwd=ROOT, check=True)
 
 
 def test_annotations_say_what_plays_a_role():

@@ -65,7 +65,7 @@ The paper sets U against L ("depending on model capacity, we either observe U-sh
 curves"), so one margin parts them, and no curve can be both. It was 1 nat, and all pairs of 12 β
 could then never show that a curve does not rise: the largest upper limit of pairs that are truly
 level lies near 4 nats, at 1.5 nats of deviation and five seeds. At 5 nats, these seeds show in more
-than 80 % of studies that a level curve does not turn, and also that a curve that rises by 10 nats
+than 80 % of studies that a level curve does not turn, and also that a curve that rises by 11 nats
 does. The U is asked for more than before, the L for less: both for what can be told.
 """
 GAP = 5.0

@@ -65,8 +65,7 @@ def _page(verdicts: pd.DataFrame) -> Figure:
         y += CLAIM / 2
         y = _claim(axes, y, rows, text)
         y += CLAIM / 2
-    y += LINE / 2
-    axes.text(NAME, y, _foot(verdicts), fontsize=_style.TINY, va="center", color=ASIDE)
+    axes.text(NAME, y, _foot(verdicts), fontsize=_style.TINY, va="top", color=ASIDE)
     return figure
 
 
