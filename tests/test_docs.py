@@ -1,9 +1,11 @@
 """What the documentation lists is what there is."""
 
+import re
+
 import pytest
 import yaml
 
-from rdpipe.claims.paper import CLAIMS
+from rdpipe.claims.roles import declared
 from rdpipe.evaluation.evaluate import METRICS
 from tests import ROOT
 
@@ -16,9 +18,12 @@ def test_the_map_of_the_paper_has_every_target(target):
     assert f"| `{target}` |" in PAPER
 
 
-@pytest.mark.parametrize("claim", CLAIMS)
-def test_the_map_of_the_paper_and_the_study_have_every_claim(claim):
-    assert f"| `{claim}` |" in PAPER
+@pytest.mark.parametrize("claim", declared())
+def test_the_map_of_the_paper_and_the_study_have_every_claim_with_its_roles(claim):
+    (row,) = re.findall(rf"^\| `{claim}` \|(.*?)\|(.*?)\|", PAPER, flags=re.MULTILINE)
+    roles = declared()[claim].items()
+    for cell, of in zip(row, ("split", "architecture"), strict=True):
+        assert re.findall("`(.+?)`", cell) == [name for name, role in roles if role.of == of]
     assert claim in {entry["name"] for entry in CONFIG["figures"]["claims"]["claims"]}
 
 

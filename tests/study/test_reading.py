@@ -79,13 +79,50 @@ def test_the_papers_study(paper):
         ("figures.fig3", {}, "figures.fig3: give exactly one of dataset, splits, experiment, cl"),
         (
             "figures.claims.claims",
-            [{"name": "u_shape", "experiment": "fig3", "splits": ["default"], "archs": ["mlp-1"]}],
+            [{"name": "u_shape", "experiment": "fig3", "sparse": "cv-16k"}],
             "figures.claims.claims[0]: there is no claim 'u_shape'; there are ",
         ),
         (
             "figures.claims.claims",
-            [{"name": "sparse_u_shape", "experiment": "x", "splits": ["x"], "archs": ["mlp-1"]}],
-            "figures.claims.claims[0].splits[0]: there is no split 'x'",
+            [{"name": "sparse_u_shape", "experiment": "x"}],
+            "figures.claims.claims[0].experiment: there is no experiment 'x'",
+        ),
+        (
+            "figures.claims.claims",
+            [{"name": "sparse_u_shape", "experiment": "fig3", "sparse": "cv-16k"}],
+            "figures.claims.claims[0]: claim sparse_u_shape lacks its role 'shallow'; its roles a",
+        ),
+        (
+            "figures.claims.claims",
+            [{"name": "sparse_u_shape", "experiment": "fig3", "splits": ["cv-16k"]}],
+            "figures.claims.claims[0]: claim sparse_u_shape has no role 'splits'; its roles are s",
+        ),
+        (
+            "figures.claims.claims",
+            [
+                {
+                    "name": "sparse_u_shape",
+                    "experiment": "fig3",
+                    "sparse": "cv-16",
+                    "shallow": "mlp-1",
+                }
+            ],
+            "figures.claims.claims[0].sparse: there is no split 'cv-16'; did you mean 'cv-16k'?",
+        ),
+        (
+            "figures.claims.claims",
+            [{"name": "information_saturates", "experiment": "fig8", "sparse": 16}],
+            "figures.claims.claims[0].sparse: input should be a valid string, but it is 16.",
+        ),
+        (
+            "figures.claims.claims",
+            [{"name": "less_rate_generalizes", "experiment": "fig8", "archs": ["mlp-1", "mlp-2"]}],
+            "figures.claims.claims[0].archs[1]: there is no architecture 'mlp-2'; did you mean",
+        ),
+        (
+            "figures.claims.claims",
+            [{"name": "less_rate_generalizes", "experiment": "fig8", "archs": ["mlp-1"] * 2}],
+            "figures.claims.claims[0].archs: mlp-1 is given twice; remove one.",
         ),
         (
             "figures.fig2.splits",

@@ -36,7 +36,7 @@ OF_THEIR_OWN = ["fig6", "early_stopping", "ablations"]
 def test_every_figure_is_drawn_from_what_the_workflow_measures(checkout):
     targets = [*OF_BOTH, *OF_THEIR_OWN, "claims"]
     figures = {name: {"experiment": "both"} for name in OF_BOTH}
-    claim = {"name": "information_saturates", "experiment": "both", "splits": ["half"]}
+    claim = {"name": "information_saturates", "experiment": "both", "sparse": "half"}
     figures["claims"] = {"claims": [claim]}
     study = STUDY | {"figures": figures, "targets": targets}
     outcome = checkout.snakemake(**study)

@@ -1,11 +1,11 @@
 """What claims are made of: contrasts of RD curves within each seed, and parts that judge them.
 
-A curve is a frame (S, B), a row a seed and a column a β, ascending; a contrast makes one number a
-seed of it, (S,), or one for each of C comparisons, (S, C).
+A curve is a frame (S, B): a row is a seed, a column is a β, ascending. A contrast of curves is one
+number a seed, (S,), or one for each of C comparisons, (S, C).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,22 +15,26 @@ from rdpipe.claims.intervals import Interval, largest
 
 
 class Missing(Exception):
-    """What a claim needs and the tables do not have; makes it undetermined."""
+    """The tables lack something that a claim needs; the claim is undetermined."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One testable part of a claim: that `interval` lies above the margin, or below it."""
+    """One testable part of a claim: `interval` lies above the margin, or below it.
+
+    A part that does not decide is shown beside the others; the claim's verdict leaves it out.
+    """
 
     name: str
     interval: Interval
     claimed: str  # "above" or "below"
     margin: float
     unit: str = "nats"
+    decides: bool = True
 
     @property
     def verdict(self) -> str:
-        """By its interval; one of NaN, of too few seeds, leaves it undetermined."""
+        """By its interval; an interval of NaN, from too few seeds, leaves it undetermined."""
         above, below = self.interval.low > self.margin, self.interval.high < self.margin
         if not (above or below):
             return "undetermined"
@@ -45,6 +49,11 @@ def above(margin: float, name: str, effects: pd.Series | pd.DataFrame, unit: str
 def below(margin: float, name: str, effects: pd.Series | pd.DataFrame, unit: str = "nats") -> Part:
     """The part that all effects, (S,) or (S, C), even the largest, stay below the margin."""
     return Part(name, _largest(effects), "below", margin, unit)
+
+
+def shown(part: Part) -> Part:
+    """The part, shown without deciding the claim."""
+    return replace(part, decides=False)
 
 
 def _largest(effects: pd.Series | pd.DataFrame) -> Interval:
@@ -135,9 +144,9 @@ def ends(curve: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def rises(curve: pd.DataFrame) -> pd.DataFrame:
     """What the curve gains from each β to each smaller one: all pairs, so that a slow rise counts.
 
-    A curve that falls monotonically as β falls has none above 0.
+    (S, B) -> (S, B (B - 1) / 2). A curve that falls monotonically as β falls has none above 0.
     """
-    ends(curve)
+    _some(curve.iloc[:, 1:], "no second β")
     small, large = np.triu_indices(curve.shape[1], 1)
     values = curve.to_numpy()
     return pd.DataFrame(values[:, small] - values[:, large], curve.index)
@@ -152,10 +161,34 @@ def valley(curve: pd.DataFrame) -> pd.DataFrame:
     """How far each β inside the grid lies below the lower end of the curve, (S, B - 2).
 
     The largest is the depth of a minimum inside; a curve that only falls or only rises has none
-    above 0.
+    above 0. The lower end is the lower one in the mean over seeds. The lower one of each seed would
+    be too low on average where the ends are nearly level, and the depth too small.
     """
-    lower = pd.concat(ends(curve), axis=1).min(axis=1, skipna=False)
+    lower = min(ends(curve), key=lambda end: end.mean())
     return above_minimum(lower, curve.iloc[:, 1:-1])
+
+
+def stretches(curve: pd.DataFrame) -> pd.DataFrame:
+    """Means over neighbouring β, a quarter of the grid at a time, (S, B) -> (S, B - W + 1).
+
+    W is B / 4 rounded down, 1 at least: 3 of the paper's 12 β. A difference between two curves
+    lasts over neighbouring β, so the mean loses little of it and a third of its variance is left
+    where seeds scatter independently. A turn of one curve does not last: its minimum is not to be
+    looked for in means.
+    """
+    width = _width(curve)
+    means = np.lib.stride_tricks.sliding_window_view(curve.to_numpy(), width, axis=1).mean(axis=2)
+    return pd.DataFrame(means, curve.index, curve.columns[: means.shape[1]])
+
+
+def steps(curve: pd.DataFrame) -> pd.DataFrame:
+    """What the curve gains from each stretch to the next larger one that does not overlap it."""
+    means, width = stretches(curve), _width(curve)
+    return _some(means.diff(width, axis=1).iloc[:, width:], "too few β for a step")
+
+
+def _width(curve: pd.DataFrame) -> int:
+    return max(1, curve.shape[1] // 4)
 
 
 def both_signs(difference: pd.DataFrame) -> pd.DataFrame:

@@ -8,14 +8,16 @@ import pandas as pd
 
 from rdpipe.claims.contrasts import Missing, Part, Tables
 from rdpipe.claims.intervals import MIN_SEEDS, largest
-from rdpipe.claims.paper import look_up
+from rdpipe.claims.paper import CLAIMS
+from rdpipe.claims.roles import Players, cast, declared, in_words, named
 
 COLUMNS = [
-    *("claim", "claim_verdict", "part", "verdict", "effect", "low", "high", "claimed", "margin"),
-    *("unit", "n", "n_diverged", "note", "experiment", "splits", "archs", "sentence"),
-    "conditional_on",
+    *("claim", "claim_verdict", "part", "verdict", "decides", "effect", "low", "high", "claimed"),
+    *("margin", "unit", "n", "n_diverged", "deviation", "decidable", "decidable_5_seeds", "note"),
+    *("experiment", "roles", "sentence", "conditional_on"),
 ]
 CONDITIONAL = "interval over seeds, conditional on the split, the grid of β and the evaluation"
+PAPERS_SEEDS = 5  # restarts, Section 4.3
 
 
 def judge(
@@ -28,20 +30,25 @@ def judge(
     tables
         By experiment: `runs`, its rd.parquet, and `neighbours`, its neighbours.parquet.
     claims
-        Each with its `name` in CLAIMS, `experiment`, `splits` and `archs`.
+        Each with its `name` in CLAIMS, its `experiment`, and its `roles`: for each role the name
+        of a split or architecture, or a list of names.
 
     Returns
     -------
     DataFrame
-        claim_verdict is that of all the claim's parts together; effect, low and high are in `unit`
-        and should lie above or below (`claimed`) the margin; n is the number of seeds that have
-        all the runs compared, n_diverged that of the claim's runs that diverged; `note` says why
-        something is undetermined.
+        `claim_verdict` is the verdict of all the claim's deciding parts together; `decides` is
+        False for a part that is only shown. `effect`, `low`, `high`, `deviation` and `decidable`
+        are in `unit`. The interval from `low` to `high` should lie above or below (`claimed`) the
+        margin. `n` is the number of seeds that have all the runs compared, `n_diverged` that of
+        the claim's runs that diverged. `deviation` is the standard deviation of the effect over
+        seeds. `decidable` is how far beyond the margin a true effect must lie so that 80 % of
+        studies with these n seeds decide it, `decidable_5_seeds` the same for the paper's five.
+        `note` says why something is undetermined.
 
     Raises
     ------
     RdpipeError
-        If a claim is unknown, or given splits or architectures that it cannot be about.
+        If a claim is unknown, or a role is missing, unknown, or of another kind.
     """
     rows = [row for entry in claims for row in _judge(tables[entry["experiment"]], **entry)]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -52,40 +59,52 @@ def _judge(
     *,
     name: str,
     experiment: str,
-    splits: Sequence[str],
-    archs: Sequence[str],
+    roles: Mapping[str, str | Sequence[str]],
 ) -> Iterator[dict[str, Any]]:
     """The rows of one claim."""
-    claim = look_up(name, splits, archs)
+    players = cast(name, roles)
+    claim = CLAIMS[name]
     runs = tables["runs"]
-    chosen = runs["split"].isin(splits) & runs["arch"].isin(archs) & (runs["part"] == "train")
     note = ""
     try:
-        parts = [*claim.test(Tables(runs, tables["neighbours"]), splits, archs)]
+        parts = [*claim.test(Tables(runs, tables["neighbours"]), **players)]
     except Missing as missing:
         note = str(missing)
         parts = [Part("", largest(np.empty((0, 1))), "above", np.nan, "")]
     for part in parts:
+        interval = part.interval
         yield {
             "claim": name,
-            "claim_verdict": claim.conclude([part.verdict for part in parts]),
+            "claim_verdict": claim.conclude([part.verdict for part in parts if part.decides]),
             "part": part.name,
             "verdict": part.verdict,
-            "effect": part.interval.effect,
-            "low": part.interval.low,
-            "high": part.interval.high,
+            "decides": part.decides,
+            "effect": interval.effect,
+            "low": interval.low,
+            "high": interval.high,
             "claimed": part.claimed,
             "margin": part.margin,
             "unit": part.unit,
-            "n": part.interval.n,
-            "n_diverged": int((runs.loc[chosen, "status"] == "diverged").sum()),
+            "n": interval.n,
+            "n_diverged": _diverged(runs, name, players),
+            "deviation": interval.deviation,
+            "decidable": interval.decidable(part.claimed, interval.n),
+            "decidable_5_seeds": interval.decidable(part.claimed, PAPERS_SEEDS),
             "note": note or _note(part),
             "experiment": experiment,
-            "splits": " ".join(splits),
-            "archs": " ".join(archs),
+            "roles": in_words(players),
             "sentence": claim.sentence,
             "conditional_on": CONDITIONAL,
         }
+
+
+def _diverged(runs: pd.DataFrame, claim: str, players: Mapping[str, Players]) -> int:
+    """How many runs of the claim's splits and architectures diverged."""
+    chosen = (runs["part"] == "train") & (runs["status"] == "diverged")
+    for column, of in (("split", "split"), ("arch", "architecture")):
+        roles = [name for name, role in declared()[claim].items() if role.of == of]
+        chosen &= runs[column].isin([player for role in roles for player in named(players[role])])
+    return int(chosen.sum())
 
 
 def _note(part: Part) -> str:

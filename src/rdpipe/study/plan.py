@@ -13,6 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from rdpipe.claims.roles import cast
 from rdpipe.common.errors import RdpipeError
 from rdpipe.common.own_files import content
 from rdpipe.store.digests import identity
@@ -349,14 +350,11 @@ class Plan:
         return Node("figures", name, (f"rdpipe.figures.{figure.draw or name}",), settings, reads)
 
     def _claim(self, claim: Claim) -> dict[str, Any]:
-        """A claim with the splits and architectures that it is about."""
+        """A claim with the splits and architectures that play its roles."""
         experiment = self.study.experiments[claim.experiment]
-        return {
-            "name": claim.name,
-            "experiment": claim.experiment,
-            "splits": list(claim.splits or experiment.splits),
-            "archs": list(claim.archs or experiment.archs),
-        }
+        players = cast(claim.name, claim.roles, splits=experiment.splits, archs=experiment.archs)
+        roles = {k: v if isinstance(v, str) else list(v) for k, v in players.items()}
+        return {"name": claim.name, "experiment": claim.experiment, "roles": roles}
 
     def _pairs(self, experiment: str) -> list[tuple[str, str]]:
         chosen = self.study.experiments[experiment]

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from rdpipe.claims.roles import cast, declared, named
 from rdpipe.common.errors import RdpipeError
 from rdpipe.study.settings.datasets import Images, Tetrominoes
 from rdpipe.study.settings.figures import Claim, Figure
@@ -57,7 +58,7 @@ def _sentence(detail: ErrorDetails, config: Mapping[str, Any]) -> str:
     for depth, key in enumerate(detail["loc"]):
         if isinstance(key, int):
             path += f"[{key}]"
-        elif depth == last or (isinstance(here, Mapping) and key in here):
+        elif isinstance(here, Mapping) and (depth == last or key in here):
             path += f".{key}" if path else key
         else:
             continue  # the name of a union's branch, which no file spells out
@@ -193,23 +194,23 @@ def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterab
 
 
 def _claim_faults(path: str, claim: Claim, study: Study) -> Iterable[str]:
-    from rdpipe.claims.paper import look_up  # imports pandas and scipy: 0.4 s
-
-    faults = [
-        *_unknown(
-            f"{path}.experiment", [claim.experiment], study.experiments, "experiment", listed=False
-        ),
-        # that its experiment lacks some of the runs leaves a claim undetermined, which is no fault
-        *_unknown(f"{path}.splits", claim.splits or (), study.splits, "split"),
-        *_unknown(f"{path}.archs", claim.archs or (), study.archs, "architecture"),
-    ]
-    yield from faults
-    if not faults:
-        experiment = study.experiments[claim.experiment]
-        try:
-            look_up(claim.name, claim.splits or experiment.splits, claim.archs or experiment.archs)
-        except RdpipeError as error:
-            yield f"{path}: {error}"
+    yield from _unknown(
+        f"{path}.experiment", [claim.experiment], study.experiments, "experiment", listed=False
+    )
+    if claim.experiment not in study.experiments:
+        return
+    experiment = study.experiments[claim.experiment]
+    try:
+        cast(claim.name, claim.roles, splits=experiment.splits, archs=experiment.archs)
+    except RdpipeError as error:
+        yield f"{path}: {error}"
+        return
+    # that its experiment lacks some of the runs leaves a claim undetermined, which is no fault
+    for name, players in claim.roles.items():
+        role = declared()[claim.name][name]
+        known = study.splits if role.of == "split" else study.archs
+        yield from _unknown(f"{path}.{name}", named(players), known, role.of, listed=role.many)
+        yield from _repeated(f"{path}.{name}", named(players))
 
 
 def _unknown(

@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import (
-    Field,
-)
+from pydantic import ConfigDict, Field
 
 from rdpipe.study.settings._base import Model, Name
 
@@ -18,17 +16,29 @@ class Experiment(Model):
     """Its architectures, in that order; each is trained on each split."""
 
 
+Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
 class Claim(Model):
-    """A claim of the paper, and the runs that decide it."""
+    """A claim of the paper, and the runs that decide it.
+
+    All keys but `name` and `experiment` are roles of the claim (docs/paper.md lists them): `sparse:
+    cv-16k` names the split, `shallow: mlp-1` the architecture that plays it. A role for any number
+    takes a list; without it, the experiment's splits or architectures play it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Name | Names]
 
     name: Name
     """A claim that `rdpipe.claims.paper` knows."""
     experiment: Name
     """The experiment whose tables it is judged by."""
-    splits: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
-    """The splits it is about, in the order of docs/paper.md; by default the experiment's."""
-    archs: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
-    """The architectures it is about, likewise."""
+
+    @property
+    def roles(self) -> dict[str, str | tuple[str, ...]]:
+        """The split or architecture, or a tuple of them, that each given role names."""
+        return dict(self.__pydantic_extra__)
 
 
 class Figure(Model):
