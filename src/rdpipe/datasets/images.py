@@ -51,7 +51,7 @@ def write_dataset(
     RdpipeError
         If a path is missing, was changed since, or does not hold what it should.
     """
-    paths = [Path(path).expanduser() for path in (images, factors) if path]
+    paths = [Path(path) for path in (images, factors) if path]
     source, *tables = paths
     for path in paths:
         if not path.exists():
