@@ -253,3 +253,10 @@ def test_every_overlay_is_a_study_and_merges_as_snakemake_would(paper, overlay):
     update_config(theirs, yaml.safe_load(overlay.read_text("utf-8")))
     assert ours == theirs
     read_study(ours)
+
+
+def test_the_examples_of_the_readme_are_overlays(paper):
+    text = (ROOT / "config/README.md").read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    merge(paper := copy.deepcopy(paper), yaml.safe_load(example))
+    read_study(paper)

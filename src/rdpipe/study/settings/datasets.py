@@ -20,6 +20,7 @@ from rdpipe.study.settings._base import (
     Seed,
     sentence,
     unit,
+    yaml_boolean,
 )
 
 
@@ -165,7 +166,8 @@ def _pair(size: Any) -> Any:
     if type(size) is int:
         return (size, size)
     if size is not None and not (isinstance(size, list | tuple) and len(size) == 2):
-        raise sentence(f"{size!r} is no size in pixels; give one number, or [height, width].")
+        given = yaml_boolean(size) if isinstance(size, bool) else repr(size)
+        raise sentence(f"{given} is no size in pixels; give one number, or [height, width].")
     return size
 
 
