@@ -61,8 +61,10 @@ lock: ## Resolve requirements.lock anew from pyproject.toml
 	  grep -vE '^(cuda|nvidia|triton)' $$fresh/frozen | sed 's/+.*//'; } > $$fresh/lock; \
 	cp $$fresh/lock requirements.lock
 
-schema: $(INSTALLED) ## Write the config's JSON schema from rdpipe.study.settings
+schema: $(INSTALLED) ## Write JSON schemas and docs/settings.md from rdpipe.study.settings
 	$(BIN)/rdpipe schema > workflow/schemas/config.schema.json
+	$(BIN)/rdpipe schema --overlay > workflow/schemas/overlay.schema.json
+	$(BIN)/rdpipe settings > docs/settings.md
 
 bench: $(INSTALLED) ## Measure what docs/performance.md shows, in small sizes (ten minutes)
 	$(BIN)/python benchmarks/all.py

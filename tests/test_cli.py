@@ -32,15 +32,36 @@ def test_check_takes_overlays(call):
     assert "trains 4 different runs" in call("check", "config/tests.yaml").output
 
 
+@pytest.mark.parametrize("option", ["--configfile", "--configfiles"])
+def test_overlays_may_follow_the_option_that_snakemake_has(call, tmp_path, option):
+    (tmp_path / "more.yaml").write_text("seeds: [0, 1, 2]")
+    files = ["config/tests.yaml", str(tmp_path / "more.yaml")]
+    assert "trains 6 different runs" in call("check", option, *files).output
+    assert "trains 6 different runs" in call("check", option, files[0], option, files[1]).output
+    assert "trains 4 different runs" in call("check", files[1], option, files[0]).output
+
+
+def test_check_tells_missing_images(call, tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("datasets: {mine: {kind: images, images: no-such-folder}}")
+    result = call("check", str(overlay))
+    assert result.exit_code == 1
+    assert "datasets.mine.images: no-such-folder does not exist" in result.output
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("", "this is no mapping of settings"),
         ("a: [", "this is not YAML"),
+        ("seeds: [0]\nbetas: [1]\nseeds: [1]", "seeds is given in line 1 and again in line 3"),
         ("betas: [1, 1]", "betas: 1 is given twice"),
         (None, "there is no such file"),
         ("store: /nowhere/store", "store: /nowhere/store cannot be read (No such file"),
-        ("store: $NOWHERE/store", "store: $NOWHERE/store names a variable"),
+        (
+            "store: $NOWHERE/store",
+            "store: $NOWHERE/store names the variable NOWHERE, which is not set",
+        ),
     ],
 )
 def test_a_fault_is_one_sentence(call, tmp_path, text, sentence):
@@ -55,6 +76,12 @@ def test_a_fault_is_one_sentence(call, tmp_path, text, sentence):
 
 def test_schema_is_json(call):
     assert "betas" in json.loads(call("schema").output)["properties"]
+    assert "betas" in json.loads(call("schema", "--overlay").output)["properties"]
+
+
+def test_settings_describes_every_block(call):
+    for block in ("datasets", "splits", "archs", "training", "evaluation", "experiments"):
+        assert f"## `{block}`" in call("settings").output
 
 
 def test_verify_reads_every_object(call, tmp_path, monkeypatch):

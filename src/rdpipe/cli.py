@@ -1,4 +1,4 @@
-"""The `rdpipe` command: what one may ask of a study beside running it."""
+"""The `rdpipe` command: questions about a study and its store."""
 
 import itertools
 import json
@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store import cleaning
 from rdpipe.store.objects import Store
+from rdpipe.study import own_images, reference
+from rdpipe.study.files import read_file
 from rdpipe.study.plan import RESULTS, Plan
 from rdpipe.study.reading import merge, read_study
-from rdpipe.study.settings.study import Study
 
 app = typer.Typer(
     help="Ask about a study of rdpipe; `snakemake` runs it.",
@@ -24,7 +24,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console()
-Configs = Annotated[list[Path] | None, typer.Argument(help="Overlays on config.yaml, in order.")]
+Configs = Annotated[
+    list[Path] | None, typer.Argument(help="Overlays on config.yaml, in order.", show_default=False)
+]
+# Overlays are positional, so that their order is kept. The option says nothing: it is there for
+# everyone who types it, as in a call of snakemake.
+Configfile = Annotated[
+    bool, typer.Option("--configfile", "--configfiles", help="May stand before overlays.")
+]
 HELD = {
     "needed": "objects that results here lead to",
     "other": "other objects",
@@ -35,8 +42,11 @@ HELD = {
 
 
 @app.command()
-def check(overlays: Configs = None) -> None:
-    """Check a configuration and show what the study comprises."""
+def check(overlays: Configs = None, configfile: Configfile = False) -> None:
+    """Check a configuration, and show how many runs each target needs.
+
+    It also looks for images of your own, and counts them.
+    """
     plan = _plan(overlays or [])
     study = plan.study
     table = Table("target", "experiments", "runs", "address", title="What each target needs")
@@ -50,16 +60,27 @@ def check(overlays: Configs = None) -> None:
         f"of {study.training.iterations:,} iterations, each with one of {len(study.betas)} betas "
         f"and one of {len(study.seeds)} seeds."
     )
+    if faults := list(own_images.faults(study)):
+        typer.echo("\n".join(faults), err=True)
+        raise typer.Exit(code=1)
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    overlay: Annotated[bool, typer.Option("--overlay", help="That of overlays instead.")] = False,
+) -> None:
     """Print the JSON schema of the configuration."""
-    print(json.dumps(Study.model_json_schema(), indent=2, ensure_ascii=False))
+    print(json.dumps(reference.schema(overlay=overlay), indent=2, ensure_ascii=False))
 
 
 @app.command()
-def verify(overlays: Configs = None) -> None:
+def settings() -> None:
+    """Print every setting with its type, default and meaning: docs/settings.md."""
+    print(reference.page(), end="")
+
+
+@app.command()
+def verify(overlays: Configs = None, configfile: Configfile = False) -> None:
     """Read every object of the store, and set aside those that are damaged."""
     store = Store(Path(_plan(overlays or []).study.store))
     damaged, keys = 0, [folder.name for folder in sorted(store.root.glob("objects/??/*"))]
@@ -78,6 +99,7 @@ def verify(overlays: Configs = None) -> None:
 @app.command()
 def clean(
     overlays: Configs = None,
+    configfile: Configfile = False,
     days: Annotated[float, typer.Option(help="Leave what is younger.", min=0)] = 30,
     objects: Annotated[bool, typer.Option("--objects", help="Other objects, too.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Do it.")] = False,
@@ -113,17 +135,9 @@ def _plan(overlays: list[Path]) -> Plan:
     config: dict[str, Any] = {}
     try:
         for path in [Path("config.yaml"), *overlays]:
-            overlay = yaml.safe_load(path.read_text("utf-8"))
-            if not isinstance(overlay, dict):
-                raise RdpipeError(f"{path}: this is no mapping of settings; see config.yaml.")
-            merge(config, overlay)
-        return Plan(read_study(config))
-    except FileNotFoundError as error:
-        typer.echo(
-            f"{error.filename}: there is no such file; call this where Snakefile lies.", err=True
-        )
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        typer.echo(f"{path}: this is not YAML: {error}", err=True)
+            merge(config, read_file(path))
+        study = read_study(config)
+        return Plan(study, own_images.contents(study, Path(RESULTS) / "sources.json"))
     except RdpipeError as error:
         typer.echo(str(error), err=True)
     raise typer.Exit(code=1)

@@ -80,11 +80,11 @@ def _bare(source):
 
 # An edit in a module of a closure computes the stage again. Add to these sets with care.
 DATASET = "common common.files common.entropy common.progress datasets datasets._common "
-PUBLIC = DATASET + "common.errors datasets._downloads datasets._size "
+PUBLIC = DATASET + "common.errors datasets._downloads datasets._size datasets._sides "
 NETWORKS = "vae vae.networks vae.models vae.streams vae.densities common.precision "
 COMMON = "common common.files common.errors common.devices common.progress "
 CLOSURES = {
-    "datasets.tetrominoes": DATASET,
+    "datasets.tetrominoes": DATASET + "datasets._tetromino",
     "datasets.mnist": PUBLIC + "datasets._gzipped datasets._idx",
     "datasets.fashion_mnist": PUBLIC + "datasets._gzipped datasets._idx",
     "datasets.smallnorb": PUBLIC + "datasets._gzipped",

@@ -65,26 +65,6 @@ def record(path):
     return read_json(Path(path).resolve().parent / "record.json")
 
 
-@pytest.mark.parametrize(
-    ("stage", "setting", "value"),
-    [
-        ("training", "iterations", 10),
-        ("training", "batch_size", 64),
-        ("training", "learning_rate", 0.01),
-        ("training", "precision", "float64"),
-        ("training", "history_every", 10),
-        ("evaluation", "examples", 3),
-        ("evaluation", "outer", 2048),
-        ("evaluation", "batch", 256),
-        ("evaluation", "seed", 1),
-    ],
-)
-def test_every_setting_is_in_the_store_key(job, tmp_path, stage, setting, value):
-    for run in ({"beta": 1.0, "seed": 0}, {"beta": 1.0, "seed": 1}):
-        (item,) = items(tmp_path, [run])
-        assert job(stage=stage).key(item) != job(stage=stage, **{setting: value}).key(item)
-
-
 def test_runs_and_inputs_are_in_the_store_key(job, tmp_path):
     keys = {job().key(item) for item in items(tmp_path)}
     (tmp_path / "in.json").write_text("[1]")

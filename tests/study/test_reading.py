@@ -2,14 +2,17 @@
 
 import copy
 import json
+import re
 
+import jsonschema
 import pytest
 import yaml
 from snakemake.utils import update_config
 
 from rdpipe.common.errors import RdpipeError
+from rdpipe.study import reference
+from rdpipe.study.files import read_file
 from rdpipe.study.reading import merge, read_study
-from rdpipe.study.settings.study import Study
 from tests import ROOT
 
 
@@ -51,13 +54,41 @@ def test_the_papers_study(paper):
         ("training.pack", ["arch"], "training.pack[0]: input should be 'beta' or 'seed'"),
         ("splits.cd-8k.ratio", 1.5, "splits.cd-8k.ratio: input should be less than or equal to 1"),
         ("splits.cd-8k.ratio", None, "splits.cd-8k.ratio: this setting is missing"),
-        ("splits.cv-8k.kind", "random", "splits.cv-8k: "),
+        ("splits.cv-8k.kind", "random", "splits.cv-8k.kind: there is no kind 'random'; known are"),
+        ("splits.cv-8k.kind", "cd", "splits.cv-8k.n_train: kind cd has no such setting; remove it"),
+        ("splits.cv-8k.seed", 2**63, "splits.cv-8k.seed: input should be less than 92233720368547"),
+        ("seeds", [2**63], "seeds[0]: input should be less than 9223372036854775808, but it is"),
+        ("evaluation.seed", 2**63, "evaluation.seed: input should be less than 9223372036854775"),
+        ("datasets.tetrominoes.seed", 2**63, "datasets.tetrominoes.seed: input should be less th"),
+        ("datasets.mnist.size", True, "datasets.mnist.size: give a whole number, but it is true"),
+        ("datasets.mnist.size", 31, "datasets.mnist.size: images of 28 × 28 pixels cannot be brou"),
+        ("datasets.smallnorb.size", 36, "datasets.smallnorb.size: images of 96 × 96 pixels cann"),
+        ("training.iterations", 5.5, "training.iterations: give a whole number, but it is 5.5."),
+        ("training.learning_rate", True, "training.learning_rate: input should be a valid numbe"),
+        ("archs", {False: {"kind": "mlp", "layers": 1}}, "archs: a name here is false (YAML rea"),
+        ("archs", {"Wide": {"kind": "mlp", "layers": 1}}, "archs: 'Wide' is no possible name her"),
+        ("experiments.fig3.archs", [False], "experiments.fig3.archs[0]: give a text, in quotes"),
+        ("training", 3, "training: give settings, as in `name: value`, but it is 3."),
+        ("downloads", "$NOWHERE/x", "downloads: $NOWHERE/x names the variable NOWHERE, which is"),
+        ("store", "${NOWHERE}", "store: ${NOWHERE} names the variable NOWHERE, which is not set"),
+        ("store", "~no-such-user/x", "store: ~no-such-user/x names a user without a home; write"),
+        ("datasets.mnist", {"kind": "images", "images": "$NOWHERE"}, "datasets.mnist.images: $NO"),
+        (
+            "datasets.mnist",
+            {"kind": "images", "images": "x", "factors": "$NOWHERE"},
+            "datasets.mnist.factors: $NOWHERE names the variable NOWHERE",
+        ),
+        (
+            "datasets.mnist",
+            {"kind": "images", "images": "x", "size": "3"},
+            "datasets.mnist.size: '3' is no size in pixels",
+        ),
         ("splits.cv-8k.dataset", "mnits", "splits.cv-8k.dataset: there is no dataset 'mnits'"),
         ("splits.cd-8k.dataset", "mnist", "splits.cd-8k.kind: cd divides the range of factors"),
         ("splits.mnist-8k.n_train", 70_000, "splits.mnist-8k.n_train: 70000 training examples le"),
         ("datasets.mnist.size", 0, "datasets.mnist.size: input should be greater than 0"),
         ("datasets.mnist.kind", "images", "datasets.mnist.images: this setting is missing; add"),
-        ("archs.cnn-1.width", 512, "archs.cnn-1.width: there is no such setting"),
+        ("archs.cnn-1.width", 512, "archs.cnn-1.width: kind cnn has no such setting"),
         ("archs.mlp-1.penalty", "kl", "archs.mlp-1.penalty: input should be 'rate', 'mutual_in"),
         ("archs.mlp-1.early_stopping", 1, "archs.mlp-1.early_stopping: input should be less th"),
         ("evaluation.likelihood_samples", [9, 9], "evaluation.likelihood_samples: [9, 9] do not"),
@@ -112,7 +143,7 @@ def test_the_papers_study(paper):
         (
             "figures.claims.claims",
             [{"name": "information_saturates", "experiment": "fig8", "sparse": 16}],
-            "figures.claims.claims[0].sparse: input should be a valid string, but it is 16.",
+            "figures.claims.claims[0].sparse: give the name of a split or an architecture, or a l",
         ),
         (
             "figures.claims.claims",
@@ -158,17 +189,98 @@ def test_a_fault_is_refused_with_one_sentence_that_begins_with_the_key(
     assert any(line.startswith(sentence) for line in lines), lines
 
 
-def test_every_fault_is_told_at_once(paper):
-    broken = change(change(paper, "seeds", [1, 1]), "betas", [2, 2])
+@pytest.mark.parametrize(
+    ("changes", "n"),
+    [
+        ({"seeds": [1, 1], "betas": [2, 2], "targets": ["fig33"]}, 3),
+        ({"seeds": [-1], "training.batch_size": 0}, 2),
+        ({"datasets.mnist.size": 31, "datasets.tetrominoes.limits.x": [2, 1], "seeds": [0, 0]}, 3),
+        ({"betas": [-1]}, 1),  # and not that the list would then be empty
+    ],
+)
+def test_every_fault_is_told_at_once_and_once(paper, changes, n):
+    for path, value in changes.items():
+        paper = change(paper, path, value)
     with pytest.raises(RdpipeError) as caught:
-        read_study(broken)
-    assert len(str(caught.value).splitlines()) == 2
+        read_study(paper)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == n, lines
 
 
-def test_the_schema_is_current():
-    path = ROOT / "workflow/schemas/config.schema.json"
-    current = json.dumps(Study.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
-    assert path.read_text("utf-8") == current, "run `make schema`"
+@pytest.mark.parametrize("value", ["1e-3", 1])
+def test_numbers_that_yaml_or_people_write_otherwise_are_read(paper, value):
+    """YAML 1.1 reads 1e-3 as a text, and 1 as an integer."""
+    assert read_study(change(paper, "training.learning_rate", value)).training.learning_rate == (
+        float(value)
+    )
+
+
+def test_paths_are_expanded_alike(paper, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DISK", str(tmp_path))
+    for place in ("~/x", "$DISK/x", "${DISK}/x"):
+        own = {"kind": "images", "images": place, "factors": place}
+        config = change(change(paper, "datasets.mnist", own), "downloads", place)
+        study = read_study(change(config, "store", place.replace("/x", "")))
+        expanded = str(tmp_path / "x")
+        assert (study.store, study.downloads) == (str(tmp_path), expanded)
+        assert study.datasets["mnist"].places("-") == {"images": expanded, "factors": expanded}
+        assert study.datasets["fashion-mnist"].places(study.downloads) == {"downloads": expanded}
+
+
+@pytest.mark.parametrize("size", [28, 30, 32, 14, None])
+def test_sizes_that_can_be_reached_are_read(paper, size):
+    mnist = {"kind": "mnist", "size": size}
+    facts = read_study(change(paper, "datasets.mnist", mnist)).datasets["mnist"].facts
+    assert facts.shape == (size or 28, size or 28, 1)
+
+
+def test_a_setting_given_twice_is_refused_with_both_lines(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("seeds: [0]\nsplits:\n  a: {n_train: 1, n_train: 2}\nseeds: [1]\n")
+    with pytest.raises(RdpipeError) as caught:
+        read_file(path)
+    assert str(caught.value).splitlines() == [
+        f"{path}: splits.a.n_train is given in line 3 and again in line 3; remove one.",
+        f"{path}: seeds is given in line 1 and again in line 4; remove one.",
+    ]
+
+
+def test_anchors_may_give_a_setting_that_an_entry_replaces(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("a: &a {x: 1, y: 1}\nb: {<<: *a, x: 2}\n")
+    assert read_file(path) == {"a": {"x": 1, "y": 1}, "b": {"x": 2, "y": 1}}
+
+
+def test_the_schemas_and_the_page_of_settings_are_current():
+    for name, current in {
+        "workflow/schemas/config.schema.json": _json(reference.schema()),
+        "workflow/schemas/overlay.schema.json": _json(reference.schema(overlay=True)),
+        "docs/settings.md": reference.page(),
+    }.items():
+        assert (ROOT / name).read_text("utf-8") == current, f"{name}: run `make schema`"
+
+
+def _json(value):
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))], ids=lambda p: p.stem
+)
+def test_editors_find_the_schema_of_every_file_and_it_fits(path):
+    text = path.read_text("utf-8")
+    line = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+    schema = json.loads((path.parent / line[1]).read_text("utf-8"))
+    jsonschema.validate(yaml.safe_load(text), schema)
+
+
+@pytest.mark.parametrize(
+    "text", ["betas: [-1]", "archs: {mlp-1: {widht: 3}}", "splits: {half: {kind: cd, n_train: 3}}"]
+)
+def test_editors_see_faults_of_an_overlay(text):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(text), reference.schema(overlay=True))
 
 
 @pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.stem)
@@ -178,3 +290,10 @@ def test_every_overlay_is_a_study_and_merges_as_snakemake_would(paper, overlay):
     update_config(theirs, yaml.safe_load(overlay.read_text("utf-8")))
     assert ours == theirs
     read_study(ours)
+
+
+def test_the_examples_of_the_readme_are_overlays(paper):
+    text = (ROOT / "config/README.md").read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    merge(paper := copy.deepcopy(paper), yaml.safe_load(example))
+    read_study(paper)

@@ -13,16 +13,21 @@ os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("
 from rdpipe.study import slurm
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store.fingerprint import title
-from rdpipe.study.plan import RUN_PATH, RUN_STAGES, Plan, address_pattern
+from rdpipe.study.plan import RESULTS, RUN_PATH, RUN_STAGES, Plan, address_pattern
 from rdpipe.study.resources import needs
 from rdpipe.store.links import check_room, remove_lost, set_plain_names
+from rdpipe.study.own_images import contents
+from rdpipe.study.files import refuse_repeated_keys
 from rdpipe.study.reading import read_study
 from rdpipe.study.settings.study import STAGES
 from snakemake.exceptions import WorkflowError
 
 try:
+    if workflow.is_main_process:
+        for path in workflow.configfiles:
+            refuse_repeated_keys(Path(path))
     study = read_study(config)
-    plan = Plan(study)
+    plan = Plan(study, contents(study, Path(RESULTS) / "sources.json"))
     if workflow.is_main_process:
         check_room(Path())
         remove_lost(plan.target_files(plan.targets), Path(study.store))

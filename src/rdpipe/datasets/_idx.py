@@ -9,9 +9,7 @@ import pandas as pd
 from rdpipe.datasets._common import write
 from rdpipe.datasets._downloads import fetch_all
 from rdpipe.datasets._gzipped import damaged, decompressed
-from rdpipe.datasets._size import check_size, resized
-
-NATIVE = 28  # pixels
+from rdpipe.datasets._size import resized
 
 
 def write_pooled(
@@ -23,11 +21,10 @@ def write_pooled(
     downloads: str,
     size: int | None,
 ) -> None:
-    """Write a dataset of training and test images, in this order, with their labels.
+    """Write the training images and then the test images of a dataset, with their labels.
 
-    `files` names images and labels for training, then for the test, with their sha256.
+    `files` gives the sha256 of four files by name: images and labels for training, then for test.
     """
-    check_size(size, NATIVE)
     paths = fetch_all(name, files, mirrors, Path(downloads) / kind)
     parts = [read_part(*pair) for pair in (paths[:2], paths[2:])]
     images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -37,9 +34,13 @@ def write_pooled(
 
 
 def read_part(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 28, 28) and labels (N,) uint8 of one part; raises what `read_idx` raises."""
+    """Images (N, H, H) and labels (N,) uint8 of one part.
+
+    Raises RdpipeError if the two do not fit each other, and what `read_idx` raises.
+    """
     x, y = read_idx(images, ndim=3), read_idx(labels, ndim=1)
-    if x.shape != (len(y), NATIVE, NATIVE):
+    side = x.shape[1]
+    if x.shape != (len(y), side, side):
         raise damaged(
             images,
             f"has images {' × '.join(map(str, x.shape))} where {labels.name} has {len(y)} labels",
@@ -48,9 +49,9 @@ def read_part(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_idx(path: Path, ndim: int) -> np.ndarray:
-    """The array of an IDX file, which is to be of bytes and of `ndim` dimensions.
+    """The array of bytes of an IDX file with `ndim` dimensions.
 
-    Raises RdpipeError if the file is of another form, cut off, or too long.
+    Raises RdpipeError if the file has another form, is cut off, or is too long.
     """
     data = decompressed(path)
     head = 4 + 4 * ndim

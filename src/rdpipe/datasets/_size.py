@@ -1,40 +1,25 @@
-"""Images of one size brought to another without interpolation."""
+"""Square images brought to another size without interpolation."""
 
 import numpy as np
 
-from rdpipe.common.errors import RdpipeError
+from rdpipe.datasets._sides import check_side
 
 BLOCK = 1024  # images averaged at a time; their sums need twice the bytes
-
-
-def check_size(size: int | None, native: int) -> None:
-    """Refuse a size that `resized` cannot give, with an RdpipeError; None is the native one."""
-    if size is None or size == native:
-        return
-    if size > native and (size - native) % 2 == 0:
-        return
-    if 0 < size < native and native % size == 0:
-        return
-    smaller = [str(k) for k in range(1, native) if native % k == 0]
-    raise RdpipeError(
-        f"size: images of {native} × {native} pixels cannot be brought to {size}; give a divisor "
-        f"({', '.join(smaller)}), {native} and any even number more, or null for {native}."
-    )
 
 
 def resized(images: np.ndarray, size: int | None) -> np.ndarray:
     """Square images (N, H, H, C) uint8 as (N, size, size, C).
 
-    A larger size is padded with black, alike on all sides. A smaller one is averaged by area, and
-    the mean is rounded to the nearest level, halves up. `None` leaves images as they are.
+    A larger size adds the same black rim on all four sides. A smaller size averages by area and
+    rounds the mean to the nearest level, halves up. None leaves the images as they are.
 
     Raises
     ------
     RdpipeError
-        If the larger size differs by an odd number, or the smaller one is no divisor.
+        If a larger size differs by an odd number, or a smaller one is no divisor of the native.
     """
     native = images.shape[1]
-    check_size(size, native)
+    check_side(size, native)
     if size is None or size == native:
         return images
     if size > native:

@@ -10,11 +10,10 @@ from rdpipe.common.errors import RdpipeError
 from rdpipe.common.progress import Progress
 from rdpipe.datasets._common import ranges, write
 from rdpipe.datasets._downloads import fetch_all
-from rdpipe.datasets._size import check_size, resized
+from rdpipe.datasets._size import resized
 
 FILES = {"3dshapes.h5": "0a0f6ed98baff276a50f3a081a7434d788da63cb135a98189b2a5b5769be1785"}
 MIRRORS = ("https://storage.googleapis.com/3d-shapes/",)
-NATIVE = 64  # pixels
 
 FACTORS = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
 CONTINUOUS = [name for name in FACTORS if name != "shape"]  # the four shapes are classes
@@ -33,7 +32,6 @@ def write_dataset(folder: Path, *, downloads: str, size: int | None, threads: in
     RdpipeError
         If the file is missing and cannot be downloaded, or is not the published one.
     """
-    check_size(size, NATIVE)
     (path,) = fetch_all("3dShapes", FILES, MIRRORS, Path(downloads) / "shapes3d")
     images, factors = read(path, size)
     write(folder, "shapes3d", images, factors, ranges(factors[CONTINUOUS]))
@@ -48,12 +46,12 @@ def read(path: Path, size: int | None) -> tuple[np.ndarray, pd.DataFrame]:
     try:
         with h5py.File(path) as file:
             source, labels = file["images"], file["labels"]
-            n = source.shape[0]
-            if source.shape != (n, NATIVE, NATIVE, 3) or source.dtype != np.uint8:
+            n, side = source.shape[0], source.shape[-2] if source.ndim > 1 else 0
+            if source.shape != (n, side, side, 3) or source.dtype != np.uint8:
                 raise OSError(f"its images are {source.shape} {source.dtype}")
             if labels.shape != (n, len(FACTORS)):
                 raise OSError(f"its labels are {labels.shape} for {n} images")
-            images = np.empty((n, size or NATIVE, size or NATIVE, 3), np.uint8)
+            images = np.empty((n, size or side, size or side, 3), np.uint8)
             rows = (source.chunks or (1,))[0]
             block = rows * -(-BLOCK // rows)  # whole chunks, so that each is decompressed once
             progress = Progress(n, "images")

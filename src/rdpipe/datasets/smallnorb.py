@@ -9,7 +9,7 @@ import pandas as pd
 from rdpipe.datasets._common import ranges, write
 from rdpipe.datasets._downloads import fetch_all
 from rdpipe.datasets._gzipped import damaged, decompressed
-from rdpipe.datasets._size import check_size, resized
+from rdpipe.datasets._size import resized
 
 _TRAIN = "smallnorb-5x46789x9x18x6x2x96x96-training"
 _TEST = "smallnorb-5x01235x9x18x6x2x96x96-testing"
@@ -22,7 +22,6 @@ FILES = {  # sha256
     f"{_TEST}-info.mat.gz": "16adf314226327ee006d1a44db8cfef52773c06c829951d5653a9f6f310248a2",
 }
 MIRRORS = ("https://cs.nyu.edu/~ylclab/data/norb-v1.0-small/",)
-NATIVE = 96  # pixels
 
 INFO = ["instance", "elevation", "azimuth", "lighting"]  # columns of the info files
 CONTINUOUS = INFO[1:]
@@ -41,7 +40,6 @@ def write_dataset(folder: Path, *, downloads: str, size: int | None, threads: in
     RdpipeError
         If a file is missing and cannot be downloaded, or is not the published one.
     """
-    check_size(size, NATIVE)
     paths = fetch_all("SmallNORB", FILES, MIRRORS, Path(downloads) / "smallnorb")
     parts = [read_part(three, size) for three in (paths[:3], paths[3:])]
     factors = pd.concat([table for _, table in parts], ignore_index=True)
@@ -57,11 +55,11 @@ def read_part(paths: Sequence[Path], size: int | None) -> tuple[np.ndarray, pd.D
     Raises RdpipeError if a file is damaged, or of other shape than the images demand.
     """
     dat, cat, info = paths
-    pairs = read_matrix(dat, np.dtype("u1"))  # (N, 2, 96, 96): camera 0 and 1
+    pairs = read_matrix(dat, np.dtype("u1"))  # (N, 2, H, H): camera 0 and 1
     category, rest = (read_matrix(path, np.dtype("<i4")) for path in (cat, info))  # (N,), (N, 4)
-    n = len(pairs)
+    n, side = len(pairs), pairs.shape[-1]
     for path, found, expected in (
-        (dat, pairs.shape, (n, 2, NATIVE, NATIVE)),
+        (dat, pairs.shape, (n, 2, side, side)),
         (cat, category.shape, (n,)),
         (info, rest.shape, (n, len(INFO))),
     ):

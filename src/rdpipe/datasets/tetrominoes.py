@@ -1,7 +1,7 @@
 """Tetrominoes (paper, Section 4.1): images of a J with five continuous factors of variation.
 
-An image is a function of its factors, to the byte, on any machine. So no pixel may hang on the last
-bit of a float: factors are rounded once to integers, and every decision after that is exact.
+The same factors give the same bytes on any machine. So no pixel may depend on the last bit of a
+float: factors are rounded once to integers, and every decision after that is exact.
 """
 
 import math
@@ -14,10 +14,8 @@ import pandas as pd
 
 from rdpipe.common.progress import Progress
 from rdpipe.datasets._common import write
+from rdpipe.datasets._tetromino import FACTORS, SIDE
 
-FACTORS = ("angle", "hue", "scale", "x", "y")
-
-SIDE = 32  # pixels
 SUB = 16  # sub-pixels along a pixel's side; a pixel is the share of its 256 that are covered
 ONE = 20  # bits after the point of every fixed-point number: 2^-20 of a pixel, of a colour
 BLOCK = 128  # images drawn at a time; their sub-rows fit the cache

@@ -10,15 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rdpipe.claims.roles import cast
 from rdpipe.common.errors import RdpipeError
-from rdpipe.common.own_files import content
 from rdpipe.store.digests import identity
 from rdpipe.store.fingerprint import fingerprint
-from rdpipe.study.settings.datasets import Images, Public
 from rdpipe.study.settings.figures import Claim
 from rdpipe.study.settings.splits import CV
 from rdpipe.study.settings.study import Study
@@ -110,10 +108,22 @@ class Node:
 
 
 class Plan:
-    """All nodes of a study, by stage and name; those of runs are named `split/arch`."""
+    """All nodes of a study, by stage and name; those of runs are named `split/arch`.
 
-    def __init__(self, study: Study) -> None:
+    Parameters
+    ----------
+    study
+        The study.
+    contents
+        For each dataset of the user's own images, the digest of what its files hold
+        (`rdpipe.study.own_images.contents`).
+    """
+
+    def __init__(
+        self, study: Study, contents: Mapping[str, str | None] = MappingProxyType({})
+    ) -> None:
         self.study = study
+        self.contents = contents
         # of each axis of runs, by how paths spell them
         self.values: dict[str, dict[str, Any]] = {
             "beta": {spell("beta", beta): beta for beta in study.betas},
@@ -157,13 +167,8 @@ class Plan:
         return [{"beta": beta, "seed": seed} for beta, seed in itertools.product(betas, seeds)]
 
     def places(self, dataset: str) -> dict[str, str | None]:
-        """Where the files of a dataset are found, which is no part of what it is."""
-        settings = self.study.datasets[dataset]
-        if isinstance(settings, Public):
-            return {"downloads": self.study.downloads}
-        if isinstance(settings, Images):
-            return settings.model_dump(include={"images", "factors"})
-        return {}
+        """Where the files of a dataset lie. They may move without a new address."""
+        return self.study.datasets[dataset].places(self.study.downloads)
 
     def neighbour_inputs(self, table: Node) -> list[str]:
         """The distances to nearest neighbours of each split of a table."""
@@ -267,17 +272,14 @@ class Plan:
 
     def _dataset(self, name: str) -> Node:
         dataset = self.study.datasets[name]
-        settings = dataset.model_dump(mode="json", exclude={"kind", "images", "factors"})
-        if isinstance(dataset, Images):
-            # one's own files have no name for what is in them but that itself
-            paths = [Path(path).expanduser() for path in (dataset.images, dataset.factors) if path]
-            remembered = Path(RESULTS) / "sources.json"
-            settings["content"] = content(paths, remembered)
+        settings = dataset.result_settings(without=["kind"])  # the module has its name
+        if dataset.own_files:
+            settings["content"] = self.contents[name]
         return Node("datasets", name, (f"rdpipe.datasets.{dataset.kind}",), settings, {})
 
     def _split(self, name: str) -> Node:
         split = self.study.splits[name]
-        settings = split.model_dump(mode="json", exclude={"dataset"})
+        settings = split.result_settings(without=["dataset"])
         reads = {"dataset": self.datasets[split.dataset]}
         return Node("splits", name, ("rdpipe.splits",), settings, reads)
 
@@ -286,15 +288,14 @@ class Plan:
         return Node("neighbours", split, ("rdpipe.neighbours",), {}, reads)
 
     def _training(self, split: str, arch: str) -> Node:
-        execution = {"pack", "threads", "save_every"}
-        settings = self.study.training.model_dump(mode="json", exclude=execution)
-        settings["arch"] = self.study.archs[arch].model_dump(mode="json")
+        settings = self.study.training.result_settings()
+        settings["arch"] = self.study.archs[arch].result_settings()
         reads = {"split": self.splits[split]}
         modules = ("rdpipe.training.train", self._kind(arch))
         return Node("training", f"{split}/{arch}", modules, settings, reads)
 
     def _evaluation(self, split: str, arch: str) -> Node:
-        settings = self.study.evaluation.model_dump(mode="json", exclude={"pack", "threads"})
+        settings = self.study.evaluation.result_settings()
         name = f"{split}/{arch}"
         reads = {
             "split": self.splits[split],

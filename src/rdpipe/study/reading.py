@@ -1,20 +1,19 @@
-"""The configuration: read into a `Study`, or refused with one sentence a fault."""
+"""The configuration: read into a `Study`, or refused with one sentence for each fault."""
 
-import difflib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from rdpipe.claims.roles import cast, declared, named
 from rdpipe.common.errors import RdpipeError
-from rdpipe.study.settings.datasets import Images, Tetrominoes
+from rdpipe.study.settings._base import Model
 from rdpipe.study.settings.figures import Claim, Figure
 from rdpipe.study.settings.splits import CV, Split
 from rdpipe.study.settings.study import RULES, Study
+from rdpipe.study.wording import sentence, unknown
 
 FIGURES = Path(__file__).parents[1] / "figures"
 
@@ -39,87 +38,61 @@ def read_study(config: Mapping[str, Any]) -> Study:
     Raises
     ------
     RdpipeError
-        With one sentence for each fault, which begins with the path of the key.
+        With one sentence for each fault. It begins with the path of the key.
     """
     try:
         study = Study.model_validate(config)
     except ValidationError as error:
-        faults = [_sentence(detail, config) for detail in error.errors()]
+        found = error.errors()
+        # a list whose items are refused also counts as too short: only the items are at fault
+        inner = {detail["loc"][:depth] for detail in found for depth in range(len(detail["loc"]))}
+        faults = [sentence(detail) for detail in found if detail["loc"] not in inner]
         raise RdpipeError("\n".join(faults)) from None
-    if faults := list(_faults(study)):
+    faults = [
+        f"{'.'.join(filter(None, [path, key]))}: {fault}"
+        for path, block in _blocks("", study)
+        for key, fault in block.faults()
+    ]
+    if faults := [*faults, *_faults(study)]:
         raise RdpipeError("\n".join(faults))
     return study
 
 
-def _sentence(detail: ErrorDetails, config: Mapping[str, Any]) -> str:
-    """One sentence for one of pydantic's findings."""
-    path, here = "", config
-    last = len(detail["loc"]) - 1
-    for depth, key in enumerate(detail["loc"]):
-        if isinstance(key, int):
-            path += f"[{key}]"
-        elif isinstance(here, Mapping) and (depth == last or key in here):
-            path += f".{key}" if path else key
-        else:
-            continue  # the name of a union's branch, which no file spells out
-        try:
-            here = here[key]  # type: ignore[index]  # mappings have names, sequences numbers
-        except (KeyError, IndexError, TypeError):
-            break
-    if detail["type"] == "extra_forbidden":
-        return f"{path}: there is no such setting; remove it or mend its spelling."
-    if detail["type"] == "union_tag_not_found":
-        return f"{path}.kind: this setting is missing; add it."
-    if detail["type"] == "missing":
-        return f"{path}: this setting is missing; add it."
-    message = detail["msg"][0].lower() + detail["msg"][1:]
-    return f"{path}: {message}, but it is {detail['input']!r}."
+def _blocks(path: str, value: Any) -> Iterator[tuple[str, Model]]:
+    """All blocks inside a value, itself included, each with its path."""
+    if isinstance(value, Model):
+        yield path, value
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _blocks(f"{path}.{name}".removeprefix("."), inner)
+    elif isinstance(value, tuple):
+        for index, inner in enumerate(value):
+            yield from _blocks(f"{path}[{index}]", inner)
 
 
 def _faults(study: Study) -> Iterable[str]:
-    """Faults that lie between the settings: one sentence each."""
+    """Faults that lie between the blocks: one sentence each."""
     yield from _store_faults(study.store)
-    yield from _repeated("betas", [f"{beta:g}" for beta in study.betas])
-    for beta in study.betas:
-        if float(f"{beta:g}") != beta:
-            yield f"betas: {beta!r} has more than the six digits that paths spell; round it."
-    yield from _repeated("seeds", study.seeds)
-    yield from _repeated("training.pack", study.training.pack)
-    yield from _repeated("evaluation.pack", study.evaluation.pack)
-    if study.evaluation.batch > study.evaluation.outer:
-        yield (
-            f"evaluation.batch: {study.evaluation.batch} samples are more than evaluation.outer = "
-            f"{study.evaluation.outer} gives; lower it, or raise outer."
-        )
     for key, names in (("experiments", study.experiments), ("figures", study.figures)):
         for name in RULES.intersection(names):
             yield f"{key}.{name}: a rule of the workflow has this name; choose another."
-    samples = study.evaluation.likelihood_samples
-    if list(samples) != sorted(set(samples)):
-        yield f"evaluation.likelihood_samples: {list(samples)} do not ascend; sort them."
-    for name, dataset in study.datasets.items():
-        if isinstance(dataset, Tetrominoes):
-            yield from _tetrominoes_faults(f"datasets.{name}", dataset)
     for name, split in study.splits.items():
         yield from _split_faults(f"splits.{name}", split, study)
     for name, experiment in study.experiments.items():
         path = f"experiments.{name}"
-        yield from _unknown(f"{path}.splits", experiment.splits, study.splits, "split")
-        yield from _unknown(f"{path}.archs", experiment.archs, study.archs, "architecture")
-        yield from _repeated(f"{path}.splits", experiment.splits)
-        yield from _repeated(f"{path}.archs", experiment.archs)
+        yield from unknown(f"{path}.splits", experiment.splits, study.splits, "split")
+        yield from unknown(f"{path}.archs", experiment.archs, study.archs, "architecture")
     for name, figure in study.figures.items():
         yield from _figure_faults(f"figures.{name}", name, figure, study)
-    yield from _unknown(
+    yield from unknown(
         "targets", study.targets, {**study.figures, **study.experiments}, "figure or experiment"
     )
 
 
 def _store_faults(folder: str) -> Iterable[str]:
-    """A store outside the project is not made: if it is missing, its disk may be."""
-    if "$" in folder:
-        yield f"store: {folder} names a variable of the environment that is not set; export it."
-    elif Path(folder).is_absolute() or os.path.lexists(folder):
+    """An absolute store that is missing: rdpipe never makes one, as its disk may be missing."""
+    if Path(folder).is_absolute() or os.path.lexists(folder):
         try:
             os.scandir(folder).close()
         except OSError as error:
@@ -129,18 +102,8 @@ def _store_faults(folder: str) -> Iterable[str]:
             )
 
 
-def _tetrominoes_faults(path: str, dataset: Tetrominoes) -> Iterable[str]:
-    for key in ("bins", "limits"):
-        missing = {"angle", "hue", "scale", "x", "y"} - set(getattr(dataset, key))
-        if missing:
-            yield f"{path}.{key}: {', '.join(sorted(missing))} missing; give all five factors."
-    for factor, (low, high) in dataset.limits.items():
-        if not low < high:
-            yield f"{path}.limits.{factor}: {low:g} is not below {high:g}; give [lowest, highest]."
-
-
 def _split_faults(path: str, split: Split, study: Study) -> Iterable[str]:
-    yield from _unknown(f"{path}.dataset", [split.dataset], study.datasets, "dataset", listed=False)
+    yield from unknown(f"{path}.dataset", [split.dataset], study.datasets, "dataset", listed=False)
     if split.dataset not in study.datasets:
         return
     known = study.datasets[split.dataset].facts
@@ -166,25 +129,26 @@ def _split_faults(path: str, split: Split, study: Study) -> Iterable[str]:
 def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterable[str]:
     known = sorted(file.stem for file in FIGURES.glob("[!_]*.py"))
     drawn_by = f"{path}.draw" if figure.draw else path
-    yield from _unknown(
+    yield from unknown(
         drawn_by, [figure.draw or name], known, "module of rdpipe.figures", listed=False
     )
     sources = [field for field in Figure.model_fields if field != "draw"]
     if sum(getattr(figure, source) is not None for source in sources) != 1:
         yield f"{path}: give exactly one of {', '.join(sources)}."
     if figure.dataset is not None:
-        yield from _unknown(
+        yield from unknown(
             f"{path}.dataset", [figure.dataset], study.datasets, "dataset", listed=False
         )
     if figure.experiment is not None:
-        yield from _unknown(
+        yield from unknown(
             f"{path}.experiment", [figure.experiment], study.experiments, "experiment", listed=False
         )
-    yield from _unknown(f"{path}.splits", figure.splits or (), study.splits, "split")
+    yield from unknown(f"{path}.splits", figure.splits or (), study.splits, "split")
     for i, split in enumerate(figure.splits or ()):
         known_split = study.splits.get(split)
-        own = isinstance(known_split and study.datasets.get(known_split.dataset), Images)
-        if own and isinstance(known_split, CV):
+        if not isinstance(known_split, CV) or known_split.dataset not in study.datasets:
+            continue
+        if study.datasets[known_split.dataset].facts.n is None:
             yield (
                 f"{path}.splits[{i}]: {split} splits your own images, whose number is known only "
                 "when they are read, but this figure shows shares; choose another dataset's split."
@@ -194,7 +158,7 @@ def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterab
 
 
 def _claim_faults(path: str, claim: Claim, study: Study) -> Iterable[str]:
-    yield from _unknown(
+    yield from unknown(
         f"{path}.experiment", [claim.experiment], study.experiments, "experiment", listed=False
     )
     if claim.experiment not in study.experiments:
@@ -209,21 +173,4 @@ def _claim_faults(path: str, claim: Claim, study: Study) -> Iterable[str]:
     for name, players in claim.roles.items():
         role = declared()[claim.name][name]
         known = study.splits if role.of == "split" else study.archs
-        yield from _unknown(f"{path}.{name}", named(players), known, role.of, listed=role.many)
-        yield from _repeated(f"{path}.{name}", named(players))
-
-
-def _unknown(
-    path: str, names: Iterable[str], known: Iterable[str], what: str, *, listed: bool = True
-) -> Iterable[str]:
-    known = list(known)
-    for index, name in enumerate(names):
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
-            yield f"{path}{f'[{index}]' if listed else ''}: there is no {what} {name!r}; {hint}"
-
-
-def _repeated(path: str, values: Sequence[Any]) -> Iterable[str]:
-    for value in dict.fromkeys(value for value in values if values.count(value) > 1):
-        yield f"{path}: {value} is given twice; remove one."
+        yield from unknown(f"{path}.{name}", named(players), known, role.of, listed=role.many)

@@ -2,31 +2,28 @@
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-)
+from pydantic import Field
 
-from rdpipe.study.settings._base import Model
+from rdpipe.study.settings._base import NUMBER, Count, Model
 
 
 class _Arch(Model):
-    """What every architecture has."""
+    """The settings of every architecture."""
 
-    layers: PositiveInt
-    """Number of hidden layers in the encoder, and in the decoder."""
-    latent: PositiveInt = 10
-    """Dimension of the latent space."""
+    layers: Count
+    """Number of hidden layers in the encoder. The decoder has the same number."""
+    latent: Count = 10
+    """Number of dimensions of the latent space."""
     penalty: Literal["rate", "mutual_information", "marginal_kl"] = "rate"
-    """What β multiplies in the objective: the rate, or one of its two terms alone (Section 4.5)."""
-    early_stopping: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Share of the training part that is held out: the parameters with the lowest objective on it
-    are kept. Without it, the last are."""
+    """The part of the objective that β multiplies: the whole rate, or only one of its two terms
+    (Section 4.5). The other term is then left out."""
+    early_stopping: Annotated[float, Field(gt=0, lt=1, examples=[0.1]), NUMBER] | None = None
+    """Share of the training part that is held out. The training keeps the parameters with the
+    lowest objective on this share. With null, it keeps the last parameters."""
 
     @property
     def variant(self) -> str:
-        """What tells it from the standard objective, in words; nothing if nothing does."""
+        """The difference from the standard objective in words; "" for the standard objective."""
         removed = {"mutual_information": "no marginal KL", "marginal_kl": "no MI"}
         stopped = "early stopping" if self.early_stopping else ""
         return ", ".join(filter(None, [removed.get(self.penalty, ""), stopped]))
@@ -36,18 +33,19 @@ class MLP(_Arch):
     """Fully connected encoder and decoder with ReLU (Section 4.3)."""
 
     kind: Literal["mlp"]
-    width: PositiveInt = 512
-    """Units of each hidden layer."""
+    width: Count = 512
+    """Number of units in each hidden layer."""
 
 
 class CNN(_Arch):
     """Convolutional encoder and decoder with ReLU, kernel 4 and stride 2 (Section 4.3)."""
 
     kind: Literal["cnn"]
-    channels: PositiveInt = 64
-    """Feature maps of each hidden layer."""
-    dense: NonNegativeInt = 0
-    """Units of a dense layer between the convolutions and the latent space; 0 for none."""
+    channels: Count = 64
+    """Number of feature maps in each hidden layer."""
+    dense: Annotated[int, Field(strict=True, ge=0)] = 0
+    """Number of units in a dense layer between the convolutions and the latent space. With 0,
+    there is no such layer."""
 
 
 Arch = Annotated[MLP | CNN, Field(discriminator="kind")]

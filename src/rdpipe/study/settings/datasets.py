@@ -1,33 +1,41 @@
-"""Block `datasets` of the config: what images there are (Sections 4.1 and 4.4, or your own)."""
+"""Block `datasets` of the config: the images (Sections 4.1 and 4.4, or your own)."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeInt,
-    PositiveInt,
+from pydantic import BeforeValidator, Field
+
+from rdpipe.common.errors import RdpipeError
+from rdpipe.datasets._sides import check_side
+from rdpipe.datasets._tetromino import FACTORS, SIDE, Factor
+from rdpipe.study.settings._base import (
+    NEUTRAL,
+    NUMBER,
+    Count,
+    Location,
+    Model,
+    Seed,
+    sentence,
+    unit,
+    yaml_boolean,
 )
-
-from rdpipe.study.settings._base import Model
-
-Factor = Literal["angle", "hue", "scale", "x", "y"]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a dataset before it is made, or None where it is not.
+    """What is known of a dataset before it is made. Unknown values are None.
 
     Attributes
     ----------
     label
-        What figures call it, else by its name in the study.
+        The name in figures. Without one, figures use the dataset's name in the study.
     n, shape
-        Number of images, and theirs: (H, W, C).
+        Number of images, and the shape of one: (H, W, C).
     factors
-        Whether it has factors of variation, by whose range it can be divided.
+        Whether the dataset has factors of variation. CD and checkerboard splits need them.
     """
 
     label: str | None
@@ -36,67 +44,170 @@ class Facts:
     factors: bool
 
 
-class Tetrominoes(Model):
-    """The Tetrominoes dataset of Section 4.1: a stratified sample, one image a bin."""
+class _Dataset(Model):
+    """What the plan and the jobs ask of every kind of dataset."""
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the dataset before it is made."""
+        raise NotImplementedError
+
+    @property
+    def own_files(self) -> list[Path]:
+        """The user's own files. Their content decides what the dataset is."""
+        return []
+
+    def places(self, downloads: str) -> dict[str, str | None]:
+        """Where the job finds or puts the dataset's files, as arguments of `write_dataset`."""
+        return {}
+
+
+class Tetrominoes(_Dataset):
+    """The Tetrominoes dataset of Section 4.1: one random image in each bin of five factors."""
 
     kind: Literal["tetrominoes"]
-    seed: NonNegativeInt = 0
-    """Seed of the draw inside each bin."""
-    bins: dict[Factor, PositiveInt]
-    """Number of bins of each factor; the number of images is their product."""
-    limits: dict[Factor, tuple[float, float]]
-    """Lowest and highest value of each factor: angle in degrees, scale, x and y in pixels."""
+    seed: Seed = 0
+    """Seed of the random draw inside each bin."""
+    bins: Annotated[
+        dict[Factor, Count],
+        Field(examples=[{"angle": 16, "hue": 8, "scale": 5, "x": 16, "y": 16}]),
+    ]
+    """Number of bins of each of the five factors. The number of images is the product."""
+    limits: Annotated[
+        dict[Factor, tuple[Annotated[float, NUMBER], Annotated[float, NUMBER]]],
+        Field(
+            examples=[
+                {"angle": [0, 360], "hue": [0, 0.875], "scale": [2, 5], "x": [8, 23], "y": [8, 23]}
+            ]
+        ),
+    ]
+    """Lowest and highest value of each factor: angle in degrees, hue from 0 to 1, and scale, x
+    and y in pixels."""
 
     @property
     def facts(self) -> Facts:
-        """What is known of it beforehand."""
-        return Facts("Tetrominoes", math.prod(self.bins.values()), (32, 32, 3), factors=True)
+        """What is known of the dataset before it is made."""
+        n = math.prod(self.bins.values())
+        return Facts("Tetrominoes", n, (SIDE, SIDE, 3), factors=True)
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Missing factors, and limits in the wrong order."""
+        for key, given in (("bins", self.bins), ("limits", self.limits)):
+            if missing := [factor for factor in FACTORS if factor not in given]:
+                yield key, f"{', '.join(missing)} missing; give all five factors."
+        for factor, (low, high) in self.limits.items():
+            if not low < high:
+                yield (
+                    f"limits.{factor}",
+                    f"{low:g} is not below {high:g}; give [lowest, highest].",
+                )
 
 
-class Public(Model):
-    """A public dataset (Section 4.4), its official train and test part pooled."""
+class _Public(_Dataset):
+    """A public dataset (Section 4.4). Its official training and test images are pooled."""
 
-    kind: Literal["mnist", "fashion_mnist", "smallnorb", "shapes3d"]
-    size: PositiveInt | None = 32
-    """Height and width of the images in pixels: smaller ones get a black frame, larger ones are
-    averaged by area; null keeps the size they have."""
+    native: ClassVar[Facts]
+    size: Annotated[Count, unit("pixels")] | None = 32
+    """Height and width of the images. A larger size than the native one adds a black rim; a
+    smaller one averages by area and must divide the native size. With null, images keep their
+    native size."""
 
     @property
     def facts(self) -> Facts:
-        """What is known of it beforehand."""
-        label, n, side, channels, factors = {
-            "mnist": ("MNIST", 70_000, 28, 1, False),
-            "fashion_mnist": ("Fashion-MNIST", 70_000, 28, 1, False),
-            "smallnorb": ("SmallNORB", 48_600, 96, 1, True),
-            "shapes3d": ("3dShapes", 480_000, 64, 3, True),
-        }[self.kind]
-        side = self.size or side
-        return Facts(label, n, (side, side, channels), factors)
+        """What is known of the dataset before it is made."""
+        known = self.native
+        assert known.shape is not None
+        side = self.size or known.shape[0]
+        return Facts(known.label, known.n, (side, side, known.shape[2]), known.factors)
+
+    def places(self, downloads: str) -> dict[str, str | None]:
+        """The folder of the downloaded files."""
+        return {"downloads": downloads}
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """A size that the images cannot be brought to."""
+        assert self.native.shape is not None
+        try:
+            check_side(self.size, self.native.shape[0])
+        except RdpipeError as error:
+            yield "size", str(error)
 
 
-def _square(size: Any) -> Any:
-    return (size, size) if isinstance(size, int) else size
+class MNIST(_Public):
+    """MNIST: 70,000 handwritten digits of 28 × 28 pixels (Section 4.4)."""
+
+    kind: Literal["mnist"]
+    native = Facts("MNIST", 70_000, (28, 28, 1), factors=False)
 
 
-class Images(Model):
-    """Images of your own (docs/datasets.md)."""
+class FashionMNIST(_Public):
+    """Fashion-MNIST: 70,000 articles of clothing of 28 × 28 pixels (Section 4.4)."""
+
+    kind: Literal["fashion_mnist"]
+    native = Facts("Fashion-MNIST", 70_000, (28, 28, 1), factors=False)
+
+
+class SmallNORB(_Public):
+    """SmallNORB: 48,600 photographs of toys, 96 × 96 pixels, first camera (Section 4.4)."""
+
+    kind: Literal["smallnorb"]
+    native = Facts("SmallNORB", 48_600, (96, 96, 1), factors=True)
+
+
+class Shapes3D(_Public):
+    """3dShapes: 480,000 rendered rooms of 64 × 64 pixels in colour (Section 4.4)."""
+
+    kind: Literal["shapes3d"]
+    native = Facts("3dShapes", 480_000, (64, 64, 3), factors=True)
+
+
+def _pair(size: Any) -> Any:
+    """One number stands for height and width."""
+    if type(size) is int:
+        return (size, size)
+    if size is not None and not (isinstance(size, list | tuple) and len(size) == 2):
+        given = yaml_boolean(size) if isinstance(size, bool) else repr(size)
+        raise sentence(f"{given} is no size in pixels; give one number, or [height, width].")
+    return size
+
+
+class Images(_Dataset):
+    """Your own images (docs/datasets.md)."""
 
     kind: Literal["images"]
-    images: Annotated[str, Field(min_length=1)]
-    """A folder of pictures, or an .npz or .npy array (N, H, W) or (N, H, W, C) of uint8 or of
-    floats in [0, 1]."""
-    factors: Annotated[str, Field(min_length=1)] | None = None
-    """A .csv or .parquet table with one row an image, whose numeric columns are factors of
-    variation: CD and checkerboard splits need it."""
-    size: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(_square)] = None
-    """Height and width in pixels, [32, 24] or one number for both, to which images are averaged by
-    area; null keeps theirs."""
+    images: Annotated[Location, NEUTRAL, Field(examples=["data/pictures"])]
+    """A folder of pictures, or a .npy or .npz file with an array (N, H, W) or (N, H, W, C) of
+    uint8 or of floats from 0 to 1. ~ and $VARIABLES are replaced. The content of the files
+    decides what is computed anew. Their place does not."""
+    factors: Annotated[Location | None, NEUTRAL, Field(examples=["data/factors.csv"])] = None
+    """A .csv or .parquet table with one row for each image. Its numeric columns are the factors of
+    variation. CD and checkerboard splits need such a table."""
+    size: Annotated[
+        tuple[Count, Count] | None,
+        BeforeValidator(_pair, json_schema_input_type=Count | tuple[Count, Count] | None),
+        unit("pixels"),
+        Field(examples=[[32, 24]]),
+    ] = None
+    """Height and width, or one number for both. Images are brought to this size by area. With
+    null, images keep their size."""
 
     @property
     def facts(self) -> Facts:
-        """What is known before they are read; colours, if any, are assumed."""
+        """What is known before the files are read. Colours are assumed."""
         shape = (*self.size, 3) if self.size else None
         return Facts(label=None, n=None, shape=shape, factors=self.factors is not None)
 
+    @property
+    def own_files(self) -> list[Path]:
+        """The images, and the table of factors if there is one."""
+        return [Path(path) for path in (self.images, self.factors) if path]
 
-Dataset = Annotated[Tetrominoes | Public | Images, Field(discriminator="kind")]
+    def places(self, downloads: str) -> dict[str, str | None]:
+        """The user's own files."""
+        return {"images": self.images, "factors": self.factors}
+
+
+Dataset = Annotated[
+    Tetrominoes | MNIST | FashionMNIST | SmallNORB | Shapes3D | Images,
+    Field(discriminator="kind"),
+]

@@ -1,22 +1,40 @@
-"""Blocks `experiments` and `figures` of the config: sets of runs, and what shows them."""
+"""Blocks `experiments` and `figures` of the config: sets of runs, and figures of them."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PlainValidator
 
-from rdpipe.study.settings._base import Model, Name
+from rdpipe.study.settings._base import Model, Name, repeated, sentence
+
+Names = Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
 class Experiment(Model):
-    """A set of runs that a figure needs: splits × archs × betas × seeds."""
+    """A set of runs: every combination of its splits and architectures with all β and seeds."""
 
-    splits: Annotated[tuple[Name, ...], Field(min_length=1)]
+    splits: Annotated[Names, Field(examples=[["default", "cv-16k"]])]
     """Its splits, in the order in which figures show them."""
-    archs: Annotated[tuple[Name, ...], Field(min_length=1)]
-    """Its architectures, in that order; each is trained on each split."""
+    archs: Annotated[Names, Field(examples=[["mlp-1", "mlp-3"]])]
+    """Its architectures, in the order in which figures show them."""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Repeated names."""
+        yield from repeated("splits", self.splits)
+        yield from repeated("archs", self.archs)
 
 
-Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+def _players(value: Any) -> str | tuple[str, ...]:
+    """The name or names that play a role of a claim."""
+    names = [value] if isinstance(value, str) else value
+    if not names or not isinstance(names, (list, tuple)) or {type(name) for name in names} != {str}:
+        raise sentence(
+            f"give the name of a split or an architecture, or a list of names, but it is {value!r}."
+        )
+    return value if isinstance(value, str) else tuple(names)
+
+
+Players = Annotated[str | tuple[str, ...], PlainValidator(_players, Name | Names)]
 
 
 class Claim(Model):
@@ -28,7 +46,7 @@ class Claim(Model):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Name | Names]
+    __pydantic_extra__: dict[str, Players]
 
     name: Name
     """A claim that `rdpipe.claims.paper` knows."""
@@ -40,17 +58,24 @@ class Claim(Model):
         """The split or architecture, or a tuple of them, that each given role names."""
         return dict(self.__pydantic_extra__)
 
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Repeated names."""
+        for role, players in self.roles.items():
+            if isinstance(players, tuple):
+                yield from repeated(role, players)
+
 
 class Figure(Model):
-    """What a figure is drawn from, exactly one of the last four, and by what."""
+    """A figure. Give exactly one of the last four settings: what the figure shows."""
 
-    draw: Name | None = None
-    """The module of `rdpipe.figures` that draws it; without it, that of the figure's own name."""
-    dataset: Name | None = None
-    """The dataset that it shows examples of (Figure 1)."""
-    splits: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
-    """The splits that it sketches (Figure 2)."""
-    experiment: Name | None = None
-    """The experiment whose tables it shows."""
+    draw: Annotated[Name, Field(examples=["fig4"])] | None = None
+    """The module of `rdpipe.figures` that draws the figure. With null, the module has the figure's
+    own name."""
+    dataset: Annotated[Name, Field(examples=["tetrominoes"])] | None = None
+    """The dataset whose images the figure shows (Figure 1)."""
+    splits: Annotated[Names, Field(examples=[["default", "cd-16k"]])] | None = None
+    """The splits that the figure sketches (Figure 2)."""
+    experiment: Annotated[Name, Field(examples=["fig3"])] | None = None
+    """The experiment whose tables the figure shows."""
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)] | None = None
-    """The claims whose verdicts it shows."""
+    """The claims whose verdicts the figure shows."""

@@ -2,44 +2,41 @@
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-)
+from pydantic import Field
 
-from rdpipe.study.settings._base import Model, Name
+from rdpipe.study.settings._base import NUMBER, Count, Model, Name, Seed, unit
 
 
-class CV(Model):
-    """Constant volume (Section 4.2): a random choice trains, all the rest is the test part."""
+class _Split(Model):
+    """The setting of every split."""
 
-    dataset: Name
-    """Name of the dataset that is split."""
+    dataset: Annotated[Name, Field(examples=["tetrominoes"])]
+    """Name of the dataset that is divided."""
+
+
+class CV(_Split):
+    """Constant volume (Section 4.2): a random choice is the training part, the rest the test."""
+
     kind: Literal["cv"]
-    seed: NonNegativeInt = 0
-    """Seed of the permutation; CV splits of one seed have nested training parts."""
-    n_train: PositiveInt
-    """Number of training examples."""
+    seed: Seed = 0
+    """Seed of the random order. CV splits of one seed have nested training parts."""
+    n_train: Annotated[Count, unit("images"), Field(examples=[8192])]
+    """Number of training images."""
 
 
-class CD(Model):
-    """Constant density (Section 4.2): a centred box of factor space, divided half and half."""
+class CD(_Split):
+    """Constant density (Section 4.2): half of a centred box of factor space trains, half tests."""
 
-    dataset: Name
-    """Name of the dataset that is split."""
     kind: Literal["cd"]
-    seed: NonNegativeInt = 0
-    """Seed of the permutation."""
-    ratio: Annotated[float, Field(gt=0, le=1)]
-    """Volume of the box as a share of the whole factor space, in (0, 1]."""
+    seed: Seed = 0
+    """Seed of the random order."""
+    ratio: Annotated[float, Field(gt=0, le=1, examples=[0.2]), NUMBER]
+    """Volume of the box as a share of the whole factor space."""
 
 
-class Checkerboard(Model):
-    """Checkerboard (Section 4.2): cells of even parity train, those of odd parity test."""
+class Checkerboard(_Split):
+    """Checkerboard (Section 4.2): cells of even parity train, cells of odd parity test."""
 
-    dataset: Name
-    """Name of the dataset that is split."""
     kind: Literal["checkerboard"]
 
 

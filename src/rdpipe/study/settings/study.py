@@ -1,14 +1,11 @@
 """The whole config as one typed model (`rdpipe.study.reading` reads it)."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-)
+from pydantic import Field
 
-from rdpipe.study.settings._base import Folder, Model, Name
+from rdpipe.study.settings._base import NEUTRAL, NUMBER, Location, Model, Name, Seed, repeated
 from rdpipe.study.settings.archs import Arch
 from rdpipe.study.settings.datasets import Dataset
 from rdpipe.study.settings.evaluation import Evaluation
@@ -16,37 +13,48 @@ from rdpipe.study.settings.figures import Experiment, Figure
 from rdpipe.study.settings.splits import Split
 from rdpipe.study.settings.training import Training
 
-# Names of rules, which no target may have: the stages, and what makes all targets.
+# Names of rules, which no target may have: the stages, and `all`, which makes all targets.
 STAGES = ("datasets", "splits", "neighbours", "training", "evaluation", "tables", "figures")
 RULES = frozenset({"all", *STAGES})
 
 
 class Study(Model):
-    """A whole study: catalogues of datasets, splits and architectures, and what to ask of them."""
+    """A whole study: datasets, splits and architectures by name, and the runs and figures asked."""
 
-    store: Folder = "results/store"
-    """Folder of the store, from where Snakemake is called; ~ and $VARIABLES are replaced. One with
-    an absolute path must exist; checkouts and users may share it."""
-    downloads: Folder = "downloads"
-    """Folder of the public datasets' files, likewise: those that lie there are used, others are
-    fetched."""
+    store: Annotated[Location, NEUTRAL] = "results/store"
+    """Folder of the store. A relative path starts where Snakemake is called. ~ and $VARIABLES are
+    replaced. A folder with an absolute path must exist. Checkouts and users may share it."""
+    downloads: Annotated[Location, NEUTRAL] = "downloads"
+    """Folder of the public datasets' files. ~ and $VARIABLES are replaced. Files that are there are
+    used. Missing files are downloaded."""
     datasets: dict[Name, Dataset]
     """Datasets by name."""
     splits: dict[Name, Split]
-    """Divisions of the datasets into train and test, by name."""
+    """Splits by name: each divides a dataset into a training and a test part."""
     archs: dict[Name, Arch]
-    """Architectures, with all that varies between runs beside split, β and seed, by name."""
-    betas: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)]
-    """The β of every RD curve."""
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
-    """The random restarts of every run."""
+    """Architectures by name. All differences between runs are here, but for split, β and seed."""
+    betas: Annotated[
+        tuple[Annotated[float, Field(ge=0), NUMBER], ...],
+        Field(min_length=1, examples=[[0.001, 0.1, 1, 5]]),
+    ]
+    """The β of every RD curve, with at most six digits each."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, examples=[[0, 1, 2, 3, 4]])]
+    """The seeds of every run. Each seed is one random restart."""
     training: Training
     """How every run is trained."""
     evaluation: Evaluation = Evaluation()
-    """What is measured on every run."""
+    """The measurements on every run."""
     experiments: dict[Name, Experiment]
-    """Sets of runs by name; each is a target, which makes its tables."""
+    """Sets of runs by name. Each is a target: `snakemake <name>` makes its tables."""
     figures: dict[Name, Figure]
-    """Figures by name; each is a target."""
-    targets: tuple[Name, ...]
-    """Figures, and experiments whose tables, that `snakemake` without a target makes."""
+    """Figures by name. Each is a target: `snakemake <name>` draws it."""
+    targets: Annotated[tuple[Name, ...], NEUTRAL, Field(examples=[["fig1", "fig3"]])]
+    """Figures and experiments that `snakemake` makes if it is called without a target."""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Repeated β and seeds, and β that paths cannot spell."""
+        yield from repeated("betas", [f"{beta:g}" for beta in self.betas])
+        for beta in self.betas:
+            if float(f"{beta:g}") != beta:
+                yield "betas", f"{beta!r} has more than the six digits that paths spell; round it."
+        yield from repeated("seeds", self.seeds)

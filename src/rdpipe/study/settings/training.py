@@ -1,33 +1,34 @@
 """Block `training` of the config: how every run is trained (Section 4.3)."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import (
-    PositiveFloat,
-    PositiveInt,
-)
+from pydantic import Field
 
-from rdpipe.study.settings._base import Axis, Model
+from rdpipe.study.settings._base import NEUTRAL, NUMBER, Axis, Count, Model, repeated, unit
 
 
 class Training(Model):
     """How every run is trained (Section 4.3)."""
 
-    iterations: PositiveInt
+    iterations: Annotated[Count, Field(examples=[257000])]
     """Number of Adam steps."""
-    batch_size: PositiveInt
-    """Examples in a step."""
-    learning_rate: PositiveFloat
-    """Adam's learning rate."""
+    batch_size: Annotated[Count, unit("images"), Field(examples=[128])]
+    """Number of images in one step."""
+    learning_rate: Annotated[float, Field(gt=0, examples=[0.001]), NUMBER]
+    """Learning rate of Adam."""
     precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
-    """Floating-point type of parameters and arithmetic; tf32 and bfloat16 are float32 but for the
-    factors of matrix products, rounded where the device is faster for it (docs/performance.md)."""
-    history_every: PositiveInt = 1000
-    """Iterations that are averaged into one row of the training history."""
-    pack: tuple[Axis, ...] = ()
-    """Runs that differ only in these axes are trained together by one job. Results keep their
-    places, and switching retrains nothing."""
-    threads: PositiveInt = 2
-    """CPU threads of a training job."""
-    save_every: PositiveFloat = 180.0
-    """Seconds between the saved states from which an interrupted training goes on."""
+    """Floating-point type of parameters and arithmetic. tf32 and bfloat16 round only the factors of
+    matrix products, on devices where this is faster (docs/performance.md)."""
+    history_every: Annotated[Count, unit("iterations")] = 1000
+    """Number of iterations that one row of the training history averages."""
+    pack: Annotated[tuple[Axis, ...], NEUTRAL, Field(examples=[["beta", "seed"]])] = ()
+    """Axes whose runs one job trains together. Use it on GPUs. Result paths stay the same."""
+    threads: Annotated[Count, NEUTRAL] = 2
+    """Number of CPU threads of a training job."""
+    save_every: Annotated[float, NEUTRAL, unit("seconds"), Field(gt=0), NUMBER] = 180.0
+    """Time between two saved states. An interrupted training goes on from the last one."""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Repeated axes."""
+        yield from repeated("pack", self.pack)

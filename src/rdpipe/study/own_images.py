@@ -1,0 +1,86 @@
+"""The user's own images, looked at before anything runs: their content, and their number.
+
+`contents` is asked at every call of Snakemake, so it remembers the digests of files. `faults` is
+what `rdpipe check` says; a workflow leaves these faults to the datasets' jobs, so that one missing
+file does not stop other work.
+"""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from rdpipe.common.own_files import PICTURES, content, pictures
+from rdpipe.study.settings.splits import CV
+from rdpipe.study.settings.study import Study
+
+
+def contents(study: Study, remembered: Path) -> dict[str, str | None]:
+    """The digest of what the files of each dataset of own images hold.
+
+    It is None where a file cannot be read. `remembered` is a JSON file that keeps digests of files
+    between calls.
+    """
+    return {
+        name: content(dataset.own_files, remembered)
+        for name, dataset in study.datasets.items()
+        if dataset.own_files
+    }
+
+
+def faults(study: Study) -> Iterator[str]:
+    """Missing files, folders without pictures, and CV splits that leave no test part.
+
+    Each is one sentence that begins with the key's path.
+    """
+    for name, dataset in study.datasets.items():
+        missing = [path for path in dataset.own_files if not path.exists()]
+        for path in missing:
+            key = "images" if path == dataset.own_files[0] else "factors"
+            yield f"datasets.{name}.{key}: {path} does not exist; put it there or mend the path."
+        if missing or not dataset.own_files:
+            continue
+        images = dataset.own_files[0]
+        n = count(images)
+        if n == 0:
+            yield (
+                f"datasets.{name}.images: {images} holds no image ({', '.join(PICTURES)}, or an "
+                "array); add some."
+            )
+            continue
+        for split_name, split in study.splits.items():
+            if n and isinstance(split, CV) and split.dataset == name and split.n_train >= n:
+                yield (
+                    f"splits.{split_name}.n_train: {split.n_train} training images leave no test "
+                    f"part of dataset {name}, which has {n}; take fewer."
+                )
+
+
+def count(images: Path) -> int | None:
+    """Number of images in a folder or an array, read from names and headers alone.
+
+    It is None if the file has no readable header. The dataset's job then says why.
+    """
+    if images.is_dir():
+        return len(pictures(images))
+    try:
+        if not zipfile.is_zipfile(images):
+            with images.open("rb") as file:
+                return _rows(file)
+        with zipfile.ZipFile(images) as archive:
+            names = archive.namelist()
+            chosen = "images.npy" if "images.npy" in names or len(names) != 1 else names[0]
+            with archive.open(chosen) as member:
+                return _rows(member)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _rows(file: IO[bytes]) -> int | None:
+    """Length of the first axis of an array in NumPy's format."""
+    from numpy.lib import format as npy  # takes a tenth of a second, which no dry run needs
+
+    version = npy.read_magic(file)
+    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, _ = header(file)
+    return shape[0] if shape else None

@@ -1,0 +1,101 @@
+"""Faults of the config in plain words: one sentence that begins with the path of the key."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from pydantic_core import ErrorDetails
+
+from rdpipe.study.settings._base import yaml_boolean
+from rdpipe.study.settings.archs import Arch
+from rdpipe.study.settings.datasets import Dataset
+from rdpipe.study.settings.splits import Split
+
+KINDS = {"archs": Arch, "datasets": Dataset, "splits": Split}  # blocks whose entries have a kind
+MEANT = {  # plain words for findings of pydantic that name types of Python
+    "dict_type": "give settings, as in `name: value`",
+    "model_type": "give settings, as in `name: value`",
+    "model_attributes_type": "give settings, as in `name: value`",
+    "tuple_type": "give a list, as in [a, b]",
+    "too_short": "give at least one item",
+    "int_type": "give a whole number",
+    "string_type": "give a text, in quotes if YAML reads it as something else",
+}
+
+
+def sentence(detail: ErrorDetails) -> str:
+    """One sentence for one of pydantic's findings."""
+    loc, given = detail["loc"], detail["input"]
+    if loc[-1] == "[key]" and detail["type"] != "literal_error":
+        return f"{_path(loc[:-2])}: {_no_name(given)}"
+    path = _path(loc[:-2] if loc[-1] == "[key]" else loc)
+    match detail["type"]:
+        case "sentence":
+            return f"{path}: {detail['msg']}"
+        case "extra_forbidden":
+            return f"{path}: {_no_setting(loc)}"
+        case "union_tag_not_found":
+            return f"{path}.kind: this setting is missing; add it."
+        case "union_tag_invalid":
+            known = [tag.strip("' ") for tag in detail["ctx"]["expected_tags"].split(",")]
+            return next(
+                iter(unknown(f"{path}.kind", [str(given["kind"])], known, "kind", listed=False))
+            )
+        case "missing":
+            return f"{path}: this setting is missing; add it."
+        case "string_pattern_mismatch":
+            return f"{path}: {_no_name(given)}"
+    message = MEANT.get(detail["type"], detail["msg"][0].lower() + detail["msg"][1:])
+    return f"{path}: {message}, but it is {_shown(given)}."
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    """The path of a key as a reader of the file would write it."""
+    path = ""
+    for depth, key in enumerate(loc):
+        if depth == 2 and loc[0] in KINDS:
+            continue  # the entry's kind, by which pydantic chooses the model
+        path += f"[{key}]" if isinstance(key, int) else f".{key}"
+    return path.removeprefix(".")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return yaml_boolean(value)
+    return "empty" if value is None else repr(value)
+
+
+def _no_name(key: Any) -> str:
+    if isinstance(key, bool):
+        return f"a name here is {yaml_boolean(key)}; put it in quotes, or choose another."
+    return (
+        f"{key!r} is no possible name here; a name begins with a small letter, and then has small "
+        "letters, digits, - and _ only."
+    )
+
+
+def _no_setting(loc: tuple[int | str, ...]) -> str:
+    """Why a setting is unknown: its spelling, or that it belongs to another kind."""
+    if loc[0] in KINDS and len(loc) == 4:
+        others = [kind.model_fields for kind in get_args(get_args(KINDS[str(loc[0])])[0])]
+        if any(loc[-1] in fields for fields in others):
+            return (
+                f"kind {loc[2]} has no such setting; remove it, or, if it is from a file below an "
+                "overlay that changes the kind, give the overlay's entry a name of its own."
+            )
+    return "there is no such setting; remove it or mend its spelling."
+
+
+def unknown(
+    path: str, names: Iterable[str], known: Iterable[str], what: str, *, listed: bool = True
+) -> Iterable[str]:
+    """One sentence for each name that is not among the known ones.
+
+    `what` says what the names are. If they are `listed`, the path gets their index.
+    """
+    known = list(known)
+    for index, name in enumerate(names):
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
+            yield f"{path}{f'[{index}]' if listed else ''}: there is no {what} {name!r}; {hint}"
