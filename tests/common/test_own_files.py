@@ -77,7 +77,27 @@ def test_a_missing_path_has_no_content(folder, tmp_path) -> None:
     assert content([folder, tmp_path / "factors.csv"], tmp_path / "cache.json") is None
 
 
-def test_an_unchanged_folder_is_not_read_again(folder, tmp_path, monkeypatch) -> None:
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files may be remembered as soon as they are written."""
+    monkeypatch.setattr(own_files, "RACY", -1)
+
+
+def test_swapped_and_overwritten_files_of_one_size_and_time_are_read_again(
+    folder, tmp_path, settled
+) -> None:
+    cache = tmp_path / "cache.json"
+    put(folder / "c.png", b"c.png")  # of the size of b.png
+    first = content([folder], cache)
+    for old, new in (("b.png", "x"), ("c.png", "b.png"), ("x", "c.png")):
+        (folder / old).rename(folder / new)
+    swapped = content([folder], cache)
+    assert swapped == content([folder]) != first
+    put(folder / "b.png", b"B.png")  # what `cp -p` does
+    assert content([folder], cache) == content([folder]) != swapped
+
+
+def test_an_unchanged_folder_is_not_read_again(folder, tmp_path, monkeypatch, settled) -> None:
     calls = digests_that_are_computed(monkeypatch)
     cache = tmp_path / "new" / "cache.json"
     first = content([folder], cache)
@@ -99,7 +119,9 @@ def test_a_file_written_just_now_is_read_again(tmp_path) -> None:
     assert content([file], cache) != before
 
 
-def test_what_another_call_has_remembered_meanwhile_is_kept(folder, tmp_path, monkeypatch) -> None:
+def test_what_another_call_has_remembered_meanwhile_is_kept(
+    folder, tmp_path, monkeypatch, settled
+) -> None:
     cache, whole = tmp_path / "cache.json", own_files.hashlib.file_digest
 
     def slow(*args):
@@ -112,7 +134,7 @@ def test_what_another_call_has_remembered_meanwhile_is_kept(folder, tmp_path, mo
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", "null", '{"x": 1}'])
-def test_a_broken_cache_is_made_anew(broken, folder, tmp_path) -> None:
+def test_a_broken_cache_is_made_anew(broken, folder, tmp_path, settled) -> None:
     cache = tmp_path / "cache.json"
     cache.write_text(broken)
     assert content([folder], cache) == content([folder])

@@ -1,7 +1,8 @@
 """The content of the user's own files, as a digest that is known when the workflow is read.
 
-Every call of Snakemake asks for it. So this module imports nothing heavy, and the digest of a file
-is remembered as long as the file's size and time stay the same.
+Every call of Snakemake asks for it. So this module imports nothing heavy. It remembers the digest
+of a file as long as the file's inode, its size and both its times stay the same. The inode and the
+time of its last change show a file that was swapped or overwritten with its size and time kept.
 """
 
 import hashlib
@@ -15,16 +16,26 @@ from typing import Any
 
 from rdpipe.common.atomic import replacing
 
-PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# Folders that operating systems and file servers keep beside a user's pictures.
+SYSTEM_FOLDERS = frozenset(
+    {"@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin"}
+    | {"system volume information", "__macosx", "lost+found"}
+)
 
-RACY = 2_000_000_000  # ns; a younger file may still change without a change of its time
+RACY = 2_000_000_000  # ns; a younger file may still change without a change of its times
 
 
 def pictures(folder: Path) -> dict[str, Path]:
     """Picture files in a folder and its subfolders, sorted by their relative names.
 
-    Hidden files are left out: operating systems keep their own data in them.
+    Hidden files and SYSTEM_FOLDERS are left out: operating systems keep their own data in them.
     """
+    return {name: path for name, path in files(folder).items() if name.lower().endswith(PICTURES)}
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """Files of all kinds in a folder and its subfolders, but those of operating systems."""
     found = {}
     seen = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
@@ -32,10 +43,12 @@ def pictures(folder: Path) -> dict[str, Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [
+            name for name in folders if name[0] != "." and name.lower() not in SYSTEM_FOLDERS
+        ]
         inside = Path(parent).relative_to(folder).parts
         for name in names:
-            if not name.startswith(".") and name.lower().endswith(PICTURES):
+            if not name.startswith("."):
                 found["/".join((*inside, name))] = Path(parent, name)
     return dict(sorted(found.items()))
 
@@ -72,14 +85,15 @@ def _parts(
     path = path.absolute()
     for name, file in (pictures(path) if path.is_dir() else {"": path}).items():
         key, stat = str(file), file.stat()
+        state = [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         match known.get(key):
-            case [stat.st_size, stat.st_mtime_ns, str(sha256)]:
+            case [*before, str(sha256)] if before == state:
                 pass
             case _:
                 with file.open("rb") as opened:
                     sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-                if time.time_ns() - stat.st_mtime_ns > RACY:
-                    fresh[key] = [stat.st_size, stat.st_mtime_ns, sha256]
+                if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > RACY:
+                    fresh[key] = [*state, sha256]
         yield name, sha256
 
 

@@ -1,6 +1,10 @@
 """The user's own images: a folder of pictures, or an array."""
 
-from collections.abc import Sequence
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,14 +12,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
+from rdpipe.common import own_files
 from rdpipe.common.errors import RdpipeError
-from rdpipe.common.own_files import PICTURES
-from rdpipe.common.own_files import content as content_of
-from rdpipe.common.own_files import pictures as pictures_in
 from rdpipe.common.progress import Progress
 from rdpipe.datasets._common import ranges, write
 
+log = logging.getLogger("rdpipe")
+
 BLOCK = 1024  # images read or scaled at a time
+UNREAD = (".heic", ".heif", ".jxl", ".svg", ".dng", ".cr2", ".nef", ".arw")  # Pillow knows no such
 GREY = ("1", "L", "LA", "La")  # Pillow's modes of eight bits or fewer
 
 
@@ -40,7 +45,7 @@ def write_dataset(
     factors
         A `.csv` or `.parquet` file with a row an image and numeric columns; or None.
     content
-        What `sources.content` said of the two when the workflow was read.
+        What `own_files.content` said of the two when the workflow was read.
     size
         Height and width in pixels that all images are brought to by area; None leaves them.
     threads
@@ -57,7 +62,8 @@ def write_dataset(
         if not path.exists():
             raise RdpipeError(f"{path} does not exist; put it there or mend the dataset's path.")
     if source.is_dir():
-        files = pictures_in(source)
+        files = own_files.pictures(source)
+        check_names(source, files)
         pixels = read_pictures(files, size, threads, source)
         rows = pd.DataFrame({"file": list(files)})
     else:
@@ -68,12 +74,48 @@ def write_dataset(
         values = read_factors(table, rows)
         rows = rows.join(values) if "file" in rows else values
         limits = ranges(values)
-    if content_of(paths) != content:
+    if pixels.max() <= 1:
+        raise RdpipeError(
+            f"{source} holds no value above 1 of 255, so all images would be black; "
+            "multiply 0 and 1 by 255, or give an array of floats from 0 to 1."
+        )
+    if own_files.content(paths) != content:
         raise RdpipeError(
             f"{' or '.join(map(str, paths))} changed since the workflow was started; "
             "call snakemake again."
         )
     write(folder, "images", pixels, rows, limits)
+
+
+def check_names(folder: Path, pictures: Iterable[str]) -> None:
+    """Refuse files that would be left out by mistake, and log the others that are left out.
+
+    Raises RdpipeError if a picture is of a kind that is not taken, or its name is not UTF-8.
+    """
+    taken = set(pictures)
+    for name in taken:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise RdpipeError(
+                f"{folder} holds a picture whose name is not UTF-8: {os.fsencode(name)!r}; "
+                "rename it."
+            ) from None
+    others = [name for name in own_files.files(folder) if name not in taken]
+    kinds = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    if wrong := [name for name in others if Path(name).suffix.lower() in {*kinds, *UNREAD}]:
+        taken_kinds = ", ".join(own_files.PICTURES)
+        raise RdpipeError(
+            f"{folder} holds {len(wrong)} pictures of a kind that is not taken, such as "
+            f"{_printable(wrong[0])}; convert them ({taken_kinds}) or remove them."
+        )
+    if others:
+        shown = ", ".join(map(_printable, others[:3]))
+        log.info("%s: left out %d files that are no pictures: %s", folder, len(others), shown)
+
+
+def _printable(name: str) -> str:
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def read_pictures(
@@ -84,7 +126,8 @@ def read_pictures(
     Raises RdpipeError if there is no picture, one cannot be read, or their sizes differ.
     """
     if not files:
-        raise RdpipeError(f"{folder} holds no picture ({', '.join(PICTURES)}); add some.")
+        kinds = ", ".join(own_files.PICTURES)
+        raise RdpipeError(f"{folder} holds no picture ({kinds}); add some.")
     paths = list(files.values())
     images = np.empty((len(paths), *_scaled(_read_picture(paths[0]), size).shape), np.uint8)
     progress = Progress(len(paths), "pictures")
@@ -114,12 +157,17 @@ def _read_picture(path: Path) -> np.ndarray:
     """One picture (H, W, 1 or 3) uint8, upright, on black where it is transparent."""
     try:
         with Image.open(path) as file:
+            frames = getattr(file, "n_frames", 1)
             picture = ImageOps.exif_transpose(file)
             picture.load()
     except Exception as error:  # what decoders raise on damaged bytes has no end
         raise RdpipeError(
             f"{path} cannot be read as a picture ({_line(error)}); mend or remove it."
         ) from None
+    if frames > 1:
+        raise RdpipeError(
+            f"{path} has {frames} frames or pages; save each as a picture, or remove the file."
+        )
     if picture.mode.startswith("I;16"):
         levels = (np.asarray(picture).astype(np.uint32) + 128) // 257
         return levels.astype(np.uint8)[..., None]
@@ -211,14 +259,17 @@ def _scaled(image: np.ndarray, size: Sequence[int] | None) -> np.ndarray:
 def read_factors(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
     """Factors of the images in `rows`, which have a column `file` if they are pictures.
 
-    A column `file` in the table tells which picture a row is about; without it, rows are in the
-    order of the images.
+    A column `file` in the table names the picture of each row. Without it, rows are in the order of
+    the images.
 
-    Raises RdpipeError if the table has not one row for each image, or other than finite numbers.
+    Raises RdpipeError if the table has not one row for each image, or other than finite numbers; or
+    if the order of the pictures is in doubt and the table does not name them.
     """
     table = _read_table(path)
     if "file" in table and "file" in rows:
         table = _ordered(path, table, rows["file"])
+    elif "file" in rows:
+        _check_order(path, rows["file"].tolist())
     if len(table) != len(rows):
         raise RdpipeError(
             f"{path} has {len(table)} rows for {len(rows)} images; give one row an image."
@@ -230,7 +281,8 @@ def read_factors(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
             raise RdpipeError(f"{path}: `part` is what splits call their column; rename it.")
         if column.dtype.kind not in "iuf" or not np.isfinite(_floats(column)).all():
             raise RdpipeError(
-                f"{path}: column `{name}` has other than finite numbers; mend it or leave it out."
+                f"{path}: column `{name}` has other than finite numbers; mend it or leave it out. "
+                "If it names the pictures, call it `file`."
             )
     return pd.DataFrame({str(name): column.to_numpy() for name, column in table.items()})
 
@@ -240,14 +292,50 @@ def _floats(column: pd.Series) -> np.ndarray:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
+    """A table as its file says, without what a parser would guess.
+
+    Raises RdpipeError if the file is no table, has more fields than names, or a nameless index.
+    """
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, converters={"file": str})
+            table = pd.read_parquet(path)
+        else:
+            with warnings.catch_warnings():
+                # with a field more than names, pandas would take the first for an index
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                table = pd.read_csv(path, converters={"file": str}, index_col=False)
+    except pd.errors.ParserWarning:
+        raise RdpipeError(
+            f"{path} has more fields in a row than names in its first line; give each column a "
+            "name, and write numbers with a decimal point, not with a comma."
+        ) from None
     except Exception as error:  # as above
         raise RdpipeError(
             f"{path} cannot be read as a table, .csv or .parquet ({_line(error)}); mend it."
         ) from None
+    if table.index.equals(pd.RangeIndex(len(table))):
+        return table
+    if None in table.index.names:
+        raise RdpipeError(
+            f"{path} has an index without a name, so the order of its rows is in doubt; call the "
+            "index `file` if it names the pictures, or write the table without an index."
+        )
+    return table.reset_index()
+
+
+def _check_order(path: Path, files: Sequence[str]) -> None:
+    """Refuse to pair rows with pictures whose order by name is not that by number."""
+
+    def by_number(name: str) -> list[tuple[int, str]]:
+        parts = re.split(r"(\d+)", name)
+        return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+    for file, other in zip(files, sorted(files, key=by_number), strict=True):
+        if file != other:
+            raise RdpipeError(
+                f"{path} does not say which picture a row is about: by name {file} comes before "
+                f"{other}, by number after it; give the table a column `file`."
+            )
 
 
 def _line(error: Exception) -> str:
