@@ -1,13 +1,15 @@
-"""Run the script of a SLURM job, which calls Snakemake, and see to two things that it does not.
+"""Run the script of a SLURM job. The script calls Snakemake. This file adds two things.
 
-Signals: SLURM announces the end of a job (its limit, preemption, scancel) with SIGTERM, as a rule
-only to the first process of each step. That would be the job's shell, whose end is the job's; and
-Snakemake, which keeps it for itself. This process takes the shell's place and passes the signal on
-to the script of the job's rule, which saves its state.
+Signals. SLURM announces the end of a job (time limit, preemption, scancel) with SIGTERM. As a rule
+only the first process of each step gets it. Without this file, that is the job's shell, and the end
+of the shell ends the job; or it is Snakemake, which does not pass the signal on. This process takes
+the place of the shell. It passes the signal on to the script of the job's rule, and this script
+saves its state.
 
-Arrays: as the plugin submits them (2.8.0, its issue 447), a task calls Snakemake for the array's
-first job, and that again for the task's own. So it waits for the first job's results, and removes
-them if its own job fails. Here the task's own job is called at once.
+Arrays. The plugin (2.8.0, its issue 447) submits an array so that each task calls Snakemake for the
+first job of the array, and this Snakemake calls another one for the task's own job. A task then
+waits for the results of the first job, and removes them if its own job fails. This file calls the
+task's own job at once.
 """
 
 import base64
@@ -27,7 +29,7 @@ OF_OTHERS = re.compile(r"\s+--slurm-jobstep-array-execs[=\s]+(\S+)")  # {task: c
 
 
 def call(script: str, task: str | None) -> str:
-    """The shell command of an array's task, or of a job that is none, from the job's script."""
+    """The shell command of an array's task, or of a single job, from the script of the job."""
     found = OF_OTHERS.search(script)
     if not found:
         return script
@@ -40,7 +42,7 @@ def call(script: str, task: str | None) -> str:
 def pass_on(number: int, _frame: object) -> None:
     """Send a signal to the script of the rule that this job runs."""
     for process in psutil.process_iter():
-        with suppress(psutil.Error):  # of someone else, or gone
+        with suppress(psutil.Error):  # another user's process, or an ended one
             if process.environ().get("SLURM_JOB_ID") == os.environ["SLURM_JOB_ID"] and any(
                 "snakemake/scripts/" in argument for argument in process.cmdline()
             ):
@@ -48,9 +50,9 @@ def pass_on(number: int, _frame: object) -> None:
 
 
 def main(script: Path) -> int:
-    """Run the job; its exit status."""
+    """Run the job and return its exit status."""
     command = call(script.read_text(), os.environ.get("SLURM_ARRAY_TASK_ID"))
-    # where SLURM signals all processes, those between this one and the script must outlive it
+    # SLURM may signal all processes. Those between this one and the script must survive the signal.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     process = subprocess.Popen(["/bin/sh", "-c", command])
     signal.signal(signal.SIGTERM, pass_on)
