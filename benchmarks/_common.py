@@ -1,6 +1,6 @@
-"""What the benchmarks share: this checkout's library, what a process costs, rows shown and kept.
+"""Shared by the benchmarks: the library of this checkout, costs of a process, rows shown and saved.
 
-Needs nothing but numpy: `train_throughput.py` must run where little more is installed.
+This module needs only numpy, because `train_throughput.py` must run with few packages installed.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Who takes part in `train_throughput`: ways to train the paper's networks, and a machine's bounds.
+"""The contenders of `train_throughput`: ways to train the paper's networks, and a machine's bounds.
 
-Each is a function of a `Task` that returns a function which takes a number of steps. All train on
-the same random images with batches of 128 and Adam at PyTorch's defaults.
+A contender is a function of a `Task`. It returns a function that trains for a number of steps. All
+contenders train on the same random images, with batches of 128 and Adam at PyTorch's defaults.
 """
 
 import logging

@@ -1,12 +1,12 @@
-"""What the precision of products does to R and D: the same trainings in each, beside seed noise.
+"""R and D by precision of the products: the same trainings in each precision, beside seed noise.
 
     python benchmarks/agreement.py [--width 512] [--iterations 2000] [--json FILE]
 
 Needs torch, numpy and safetensors. Every run is trained in float64 on the CPU, and then in each
-other precision, on the CPU and on a GPU if there is one. Trajectories part within tens of steps,
-whatever it is that sets them apart; a precision is good enough if what remains of it at the end is
-less than another seed would make, and has no direction. R and D are measured in float64, on images
-not trained on, all with the same noise.
+other precision, on the CPU and on a GPU if there is one. Any difference in rounding makes
+trajectories part within tens of steps. A precision is good enough if its difference at the end is
+smaller than the difference between two seeds, and has no direction. R and D are measured in float64
+on images that were not trained on, always with the same noise.
 """
 
 import argparse

@@ -3,7 +3,7 @@
     python benchmarks/all.py            # small sizes: ten minutes on two cores
     python benchmarks/all.py --full     # all that docs/performance.md shows: over an hour
 
-A benchmark that fails is named at the end, and the others run.
+If a benchmark fails, the others still run. The end names the benchmarks that failed.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Convolutions of R runs at once in four ways: that of `models`, and why it is not another.
+"""Convolutions of R runs in four ways: one by one, as `rdpipe.vae.cnn` does, and three others.
 
     python benchmarks/convolutions.py --archs cnn-1 cnn-3 --runs 1 4 12 --json convolutions.json
 
-Forward and backward through a network's convolutions alone, with their ReLUs, on images that all
-runs share: how many times faster a run is than by PyTorch's modules. The ways take turns, and
-medians of the ratios within a round are reported, so that a machine shared with others treats all
-of them alike.
+The benchmark times forward and backward passes through the convolutions of a network with their
+ReLUs, on images that all runs share. A value is the speed of a run relative to PyTorch's modules.
+The four ways take turns. A value is the median over the ratios within each turn, so that other work
+on the machine slows all of them alike.
 """
 
 import math

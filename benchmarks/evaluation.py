@@ -1,10 +1,9 @@
-"""Time and memory of evaluating one run: 81,920 train and 81,920 test images, or as many as given.
+"""Time and memory of evaluating one run, by default on 81,920 training and 81,920 test images.
 
-Random images and random parameters, so that nothing needs to be trained first:
+    python benchmarks/evaluation.py --archs mlp-1 cnn-3 --json evaluation.json
 
-    python benchmarks/evaluate.py --archs mlp-1 cnn-3 --json evaluate.json
-
-log p(x) is timed by itself, at few samples: its time is proportional to images × samples.
+Images and parameters are random, so nothing needs to be trained first. log p(x) is timed alone,
+with few samples. Its time is proportional to images × samples.
 """
 
 import argparse

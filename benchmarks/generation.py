@@ -1,6 +1,6 @@
 """Time and memory of making the paper's Tetrominoes and one of their splits.
 
-Each step runs in a process of its own, so that its peak memory is its own:
+Each step runs in a separate process, which gives its peak memory:
 
     python benchmarks/generation.py --json generation.json
 """

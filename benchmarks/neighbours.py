@@ -2,7 +2,7 @@
 
     python benchmarks/neighbours.py --images 2048 8192 16384 81920 --json neighbours.json
 
-Random images, which cost what others do. Each size runs in a process of its own.
+Images are random; real images cost the same. Each size runs in a separate process.
 """
 
 import tempfile

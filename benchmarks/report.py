@@ -1,4 +1,4 @@
-"""What the benchmarks' numbers say: which targets are met, and what larger studies would take.
+"""The tables of docs/performance.md, from the numbers of the benchmarks.
 
 python benchmarks/report.py docs/performance [--write docs/performance.md]
 """
@@ -37,7 +37,7 @@ class Target:
     axes: Mapping[str, Any]
 
     def line(self, folder: Path) -> tuple[str, str, str, str]:
-        """What, asked, measured, met."""
+        """The cells of a row: what, target, measured, met."""
         rows = those(read(folder, self.file), **self.axes)
         values = [row[self.key] for row in rows if row.get(self.key) is not None]
         asked = f"{self.relation} {self.form[0].format(self.asked)}"
@@ -56,15 +56,15 @@ PAPER = {"study": "paper"}
 TARGETS = (
     Target("mlp-1, float32, packed, per run: plain loop", "≥", 1.7, TIMES, "train",
            "ratio_to_plain", {**PACKED, "precision": "float32"}),
-    Target("the same: pythae", "≥", 2, TIMES, "train",
+    Target("mlp-1, float32, packed, per run: pythae", "≥", 2, TIMES, "train",
            "ratio_to_pythae", {**PACKED, "precision": "float32"}),
-    Target("the same: of the matrix-product peak", "≥", 0.75, SHARE, "train",
+    Target("mlp-1, float32, packed: share of the product peak", "≥", 0.75, SHARE, "train",
            "share_of_peak", {**PACKED, "precision": "float32"}),
     Target("mlp-1, bf16 products, packed, per run: plain loop", "≥", 3, TIMES, "train",
            "ratio_to_plain", {**PACKED, "precision": "bfloat16"}),
     Target("GPU, mlp-1, packed, per run: plain loop", "≥", 10, TIMES, "train_cuda",
            "ratio_to_plain", PACKED_CUDA),
-    Target("the same: of the counted bound", "≥", 0.5, SHARE, "train_cuda",
+    Target("GPU, mlp-1, packed: share of the counted bound", "≥", 0.5, SHARE, "train_cuda",
            "share_of_bound", PACKED_CUDA),
     Target("GPU, mlp-1, single run: plain loop", "≥", 4, TIMES, "train_cuda",
            "ratio_to_plain", {**PACKED, "runs": 1}),
@@ -78,7 +78,7 @@ TARGETS = (
            "seconds", {**PAPER, "call": "all done", "pack": 1}),
     Target("a job that is a store hit", "≤", 1, SECONDS, "store",
            "seconds", {"what": "hit"}),
-    Target("the same: modules of torch it imports", "≤", 0, ("{}", "{}"), "store",
+    Target("modules of torch that a store hit imports", "≤", 0, ("{}", "{}"), "store",
            "torch_modules", {"what": "hit"}),
     Target("tables from 6,240 runs", "≤", 15, SECONDS, "tables",
            "seconds", {"runs": 6240}),
@@ -100,7 +100,7 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def targets(folder: Path) -> str:
     """The table of targets."""
     lines = [target.line(folder) for target in TARGETS]
-    return markdown(("what", "asked", "measured", "met"), lines)
+    return markdown(("what", "target", "measured", "met"), lines)
 
 
 TRAINING = {

@@ -1,10 +1,10 @@
-"""The store: finding an object among many, a whole job that is a hit, and what a run takes on disk.
+"""The store: finding an object among many, a job that is a store hit, and the disk space of a run.
 
     python benchmarks/store.py --objects 1000 10000 100000 --json store.json
 
-The objects to be found are small, and their number is what varies. The jobs are those of a small
-study with the paper's architectures, trained once for a few iterations; then its results are
-removed, so that Snakemake starts every job again and each finds its result in the store.
+The objects are small, and their number varies. The jobs belong to a small study with the paper's
+architectures. The study is trained once for a few iterations. Then its results are removed, so that
+Snakemake starts every job again and every job finds its result in the store.
 """
 
 import hashlib

@@ -2,9 +2,9 @@
 
     python benchmarks/tables.py --runs 1200 6240 48000 --json tables.json
 
-The evaluations are random numbers and some pictures in a store of their own. The job is that of
-the workflow with all it does: it takes the digests of its inputs from the store, checks their
-bytes, and writes the tables.
+The evaluations are random numbers and some pictures in a separate store. The job is the job of the
+workflow: it takes the digests of its inputs from the store, checks their bytes, and writes the
+tables.
 """
 
 import itertools

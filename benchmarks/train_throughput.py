@@ -2,9 +2,9 @@
 
     python benchmarks/train_throughput.py [--device cuda] [--archs mlp-1] [--json FILE]
 
-Needs torch, numpy and safetensors; pythae takes part if it is installed. Contenders take turns in
-rounds, and ratios are medians of those within a round, so that a machine shared with others treats
-all of them alike. Each has a process of its own; all have the same settings of the process.
+Needs torch, numpy and safetensors; pythae takes part if it is installed. The contenders take turns.
+A ratio is the median over the ratios within each turn, so that other work on the machine slows all
+contenders alike. Each contender has a separate process. All processes have the same settings.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python benchmarks/workflow.py --runs 120 1200 12000 48000 --packs 60 240 600 1200
 
-The paper's study, and synthetic ones: the same β and seeds on more and more splits; and as many
-runs in larger and larger packs. Nothing is trained: what is done is a folder of empty files, links
-and records, laid out as a finished study leaves it.
+The studies are the paper's and two synthetic series. The first has the same β and seeds on more and
+more splits. The second has a fixed number of runs in larger and larger packs. Nothing is trained:
+empty files, links and records are laid out as a finished study leaves them.
 """
 
 import hashlib

@@ -1,5 +1,6 @@
-# Read by the shell of every SLURM job, before it calls Snakemake (`precommand` in config.yaml):
-# job.py takes its place, run by the Python that the job's script calls, and calls the rest.
+# The shell of every SLURM job reads this file before it calls Snakemake (`precommand` in
+# config.yaml). job.py then takes the place of the shell and runs the rest of the job's script. The
+# Python that runs job.py is the one that the script names.
 if [ -z "$RDPIPE_JOB" ]; then
     export RDPIPE_JOB=1
     python=$(sed -n 's/.*job\.sh && \([^ ]*\) -m snakemake .*/\1/p' "$0")

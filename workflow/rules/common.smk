@@ -1,11 +1,11 @@
-"""What all rules share: the study, its plan, what jobs ask for, and the paths of packed runs."""
+"""Shared by all rules: the study, its plan, the resources of jobs, and the paths of packed runs."""
 
 import os
 import re
 import sys
 from pathlib import Path
 
-# The library of this very checkout, here and in the jobs, whatever is installed.
+# Here and in all jobs, rdpipe is imported from this checkout, even if another one is installed.
 SOURCE = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, SOURCE)
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
@@ -36,19 +36,19 @@ except RdpipeError as error:
 NEEDS = needs(study)
 
 
-# The wildcard of a stage is an address, a name and a digest; the plan refuses those of other
-# studies.
+# The wildcard of a stage is an address: a name and a digest. The plan refuses addresses that do not
+# belong to the study.
 wildcard_constraints:
     **{stage: address_pattern(stage) for stage in STAGES},
     **{axis: "|".join(map(re.escape, values)) for axis, values in plan.values.items()},
 
 
-# Inputs are `ancient`: an address says what its result was made from, so it is current if it
-# exists, whatever the times of files.
+# All inputs are `ancient`. The address of a result covers everything that the result was made from.
+# A result that exists is therefore current. Times of files do not matter.
 
 
 def source(stage, name, file):
-    """Input of a stage: a file of the node that it reads as `name`, of each run if it has runs."""
+    """Input of a stage: a file of the node that the stage reads as `name`, for each run if it has runs."""
 
     def paths(wildcards):
         node = plan.node(stage, wildcards[stage]).reads[name]
@@ -60,7 +60,7 @@ def source(stage, name, file):
 
 
 def spec(stage):
-    """Parameter of a stage: what its job is told beside its paths."""
+    """Parameter of a stage: everything its job needs to know beside its paths."""
 
     def of_job(wildcards):
         node = plan.node(stage, wildcards[stage])
@@ -70,12 +70,12 @@ def spec(stage):
 
 
 def need(stage, what):
-    """Resource of a stage, `mem_mb` or `runtime`: more at the next try, within bounds."""
+    """Resource of a stage, `mem_mb` or `runtime`. It grows with each try, up to a bound."""
     return lambda wildcards, attempt: getattr(NEEDS[stage], what)(attempt)
 
 
 def check_cluster():
-    """Under SLURM, say in one sentence why no job could be submitted, before any is."""
+    """Under SLURM, stop with one sentence before the first job if no job can be submitted."""
     if workflow.executor_plugin.name != "slurm":
         return
     jobs = {job.rule.name: job for job in workflow.dag.needrun_jobs() if not job.is_local}
@@ -92,7 +92,7 @@ def runs(stage, wildcards):
 
 
 def per_run(stage, file):
-    """Output of a stage: a file of each run, packed axes spelled out, the others wildcards."""
+    """Output of a stage: a file of each run. Packed axes are spelled out; the others are wildcards."""
     pack = getattr(study, stage).pack
     return expand(
         f"results/{stage}/{{{stage}}}/{RUN_PATH}/{file}",
@@ -102,14 +102,14 @@ def per_run(stage, file):
 
 
 def per_job(stage):
-    """Log of a job: only axes that are not packed tell it from others."""
+    """Log of a job. Its name has only the axes that are not packed."""
     axes = [axis for axis in plan.values if axis not in getattr(study, stage).pack]
     name = "_".join(f"{axis}-{{{axis}}}" for axis in axes) or "all"
     return f"results/logs/{stage}/{{{stage}}}/{name}.log"
 
 
 def in_report(path, shows):
-    """A file of a figure that `snakemake --report` puts in, too."""
+    """A file of a figure that `snakemake --report` shows."""
 
     def labels(wildcards):
         return {"figure": plan.node("figures", wildcards.figures).name, "shows": shows}

@@ -1,6 +1,7 @@
 """Datasets: images and their factors of variation (Sections 4.1 and 4.4, or your own).
 
-In: the configuration, and for some kinds files that are fetched or yours. Out: images.npz, factors.parquet, manifest.json.
+In: the config; for some kinds also downloaded files, or your own files.
+Out: images.npz, factors.parquet, manifest.json.
 """
 
 

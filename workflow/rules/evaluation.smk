@@ -1,7 +1,8 @@
 """Evaluation: rate, distortion and the other measures of each run (Sections 4.4 and 4.5).
 
-In: a split, its neighbours, a trained run. Out, for each run: metrics.parquet,
-reconstructions.npz. A job evaluates one run, or all that differ in the axes of `evaluation.pack`.
+In: a split, its neighbours, a trained run.
+Out, for each run: metrics.parquet, reconstructions.npz.
+One job evaluates one run, or all runs that differ only in the axes of `evaluation.pack`.
 """
 
 

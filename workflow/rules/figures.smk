@@ -1,6 +1,7 @@
-"""Figures: those of the paper, by name, each with its numbers beside it.
+"""Figures: each figure of the paper by name, with its numbers.
 
-In: the tables of an experiment, or a dataset. Out: a PDF, a PNG and a CSV.
+In: the tables of an experiment, or a dataset.
+Out: a PDF, a PNG, and a CSV with the numbers.
 """
 
 

@@ -1,6 +1,7 @@
 """Neighbours: the nearest training image of every test image (Section 4.4).
 
-In: a split. Out: distances.parquet.
+In: a split.
+Out: distances.parquet.
 """
 
 

@@ -1,6 +1,7 @@
 """Splits: the train and the test part of a dataset (Section 4.2).
 
-In: a dataset. Out: train.npz, test.npz, assignment.parquet, manifest.json.
+In: a dataset.
+Out: train.npz, test.npz, assignment.parquet, manifest.json.
 """
 
 

@@ -1,11 +1,12 @@
-"""Targets a person would type: every figure and every experiment, by its name.
+"""Targets: one for every figure and every experiment, by its name.
 
-A target rule, like `all`, has no output of its own. At each call it sets the plain names, such
-as results/figures/fig3.pdf, to the results of the current study.
+A target rule, like `all`, has no output. At each call it sets the plain names, such as
+results/figures/fig3.pdf, to the results of the current study.
 """
 
 
-# Plain names never show another study: those of what is still to come, or failed, are removed.
+# A plain name never shows the result of another study. It is removed if its own result is still to
+# come, or failed.
 onstart:
     check_cluster()
     set_plain_names(plan.target_links(plan.targets))

@@ -1,7 +1,8 @@
 """Training: one β-VAE for each split, architecture, β and seed (Section 4.3).
 
-In: the train part of a split. Out, for each run: model.safetensors, history.parquet, run.json.
-A job trains one run, or all those that differ only in the axes of `training.pack`.
+In: the train part of a split.
+Out, for each run: model.safetensors, history.parquet, run.json.
+One job trains one run, or all runs that differ only in the axes of `training.pack`.
 """
 
 
