@@ -1,6 +1,5 @@
 """Draw one figure."""
 
-from importlib import import_module
 from pathlib import Path
 
 from rdpipe.store.jobs import Item, Job
@@ -10,8 +9,10 @@ inputs = dict(snakemake.input.items())
 
 
 def write(folder):
+    from rdpipe import figures  # imports matplotlib, which a hit in the store does without
+
     paths = {name: Path(path) for name, path in inputs.items()}
-    import_module(spec["module"]).draw(folder, inputs=paths, **spec["settings"])
+    figures.draw(spec["module"], folder, paths, spec["settings"])
 
 
 module = spec["module"].rpartition(".")[2]  # which the files it writes are called by

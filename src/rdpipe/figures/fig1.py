@@ -12,7 +12,6 @@ from rdpipe.figures import _style
 ROWS, COLUMNS = 3, 14
 
 
-@_style.paper
 def draw(folder: Path, *, inputs: Mapping[str, Path]) -> None:
     """Show examples that cover the whole range of every factor.
 

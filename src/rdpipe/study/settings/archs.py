@@ -24,13 +24,6 @@ class _Arch(Model):
     """Share of the training part that is held out: the parameters with the lowest objective on it
     are kept. Without it, the last are."""
 
-    @property
-    def variant(self) -> str:
-        """What tells it from the standard objective, in words; nothing if nothing does."""
-        removed = {"mutual_information": "no marginal KL", "marginal_kl": "no MI"}
-        stopped = "early stopping" if self.early_stopping else ""
-        return ", ".join(filter(None, [removed.get(self.penalty, ""), stopped]))
-
 
 class MLP(_Arch):
     """Fully connected encoder and decoder with ReLU (Section 4.3)."""

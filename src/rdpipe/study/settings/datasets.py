@@ -22,15 +22,12 @@ class Facts:
 
     Attributes
     ----------
-    label
-        What figures call it, else by its name in the study.
     n, shape
         Number of images, and theirs: (H, W, C).
     factors
         Whether it has factors of variation, by whose range it can be divided.
     """
 
-    label: str | None
     n: int | None
     shape: tuple[int, int, int] | None
     factors: bool
@@ -50,7 +47,7 @@ class Tetrominoes(Model):
     @property
     def facts(self) -> Facts:
         """What is known of it beforehand."""
-        return Facts("Tetrominoes", math.prod(self.bins.values()), (32, 32, 3), factors=True)
+        return Facts(math.prod(self.bins.values()), (32, 32, 3), factors=True)
 
 
 class Public(Model):
@@ -64,14 +61,14 @@ class Public(Model):
     @property
     def facts(self) -> Facts:
         """What is known of it beforehand."""
-        label, n, side, channels, factors = {
-            "mnist": ("MNIST", 70_000, 28, 1, False),
-            "fashion_mnist": ("Fashion-MNIST", 70_000, 28, 1, False),
-            "smallnorb": ("SmallNORB", 48_600, 96, 1, True),
-            "shapes3d": ("3dShapes", 480_000, 64, 3, True),
+        n, side, channels, factors = {
+            "mnist": (70_000, 28, 1, False),
+            "fashion_mnist": (70_000, 28, 1, False),
+            "smallnorb": (48_600, 96, 1, True),
+            "shapes3d": (480_000, 64, 3, True),
         }[self.kind]
         side = self.size or side
-        return Facts(label, n, (side, side, channels), factors)
+        return Facts(n, (side, side, channels), factors)
 
 
 def _square(size: Any) -> Any:
@@ -96,7 +93,7 @@ class Images(Model):
     def facts(self) -> Facts:
         """What is known before they are read; colours, if any, are assumed."""
         shape = (*self.size, 3) if self.size else None
-        return Facts(label=None, n=None, shape=shape, factors=self.factors is not None)
+        return Facts(n=None, shape=shape, factors=self.factors is not None)
 
 
 Dataset = Annotated[Tetrominoes | Public | Images, Field(discriminator="kind")]
