@@ -1,5 +1,10 @@
 """What a reader may rely on in every figure: the tables' numbers, and equal bytes."""
 
+import json
+import os
+import subprocess
+import sys
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -18,6 +23,7 @@ from tests.figures.synthetic import (
     experiment,
     synthetic_neighbours,
     synthetic_table,
+    toy_dataset,
 )
 
 RULES = [
@@ -38,6 +44,34 @@ FIGURES = {
     "memorization": {},
     "optimal_decoder": {"splits": CV_16K},
 }
+SURROUNDINGS = """
+backend: module://nowhere
+font.family: monospace
+font.size: 20
+text.usetex: True
+lines.linewidth: 5
+lines.marker: s
+axes.grid: True
+axes.xmargin: 0.5
+axes.formatter.use_mathtext: True
+errorbar.capsize: 9
+image.origin: lower
+legend.loc: upper left
+figure.dpi: 300
+figure.autolayout: True
+savefig.format: svg
+savefig.bbox: tight
+savefig.transparent: True
+pdf.compression: 0
+"""
+DRAW_ALL = """
+import json, sys
+from pathlib import Path
+from rdpipe import figures
+for module, inputs, settings in json.load(sys.stdin):
+    paths = {name: Path(path) for name, path in inputs.items()}
+    figures.draw(module, Path(sys.argv[1]), paths, settings)
+"""
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -58,6 +92,56 @@ def test_a_page_has_the_numbers_of_the_tables_and_nothing_runs_over_its_edge(nam
         np.testing.assert_array_equal(both[column], both[f"{column}_table"])
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.01
+
+
+def test_surroundings_do_not_change_a_byte(tmp_path):
+    jobs = [
+        ("rdpipe.figures.fig1", toy_dataset(tmp_path), {}),
+        ("rdpipe.figures.fig2", {}, {"splits": RULES}),
+    ]
+    archs = {
+        "fig6": [arch("mlp", 1), arch("cnn", 1)],
+        "ablations": ABLATED[:3],
+    }
+    # one figure for each piece that figures share
+    for name in ("fig3", "fig4", "fig6", "ablations", "nearest_neighbours", "log_likelihood"):
+        of_one = {"splits": CV_16K, "archs": archs.get(name, ARCHS[:1])}
+        table = synthetic_table((0.1, 1.0), **of_one)
+        facts = experiment(tmp_path / f"tables-{name}", table, **of_one)
+        jobs.append((f"rdpipe.figures.{name}", *facts))
+    (tmp_path / "matplotlibrc").write_text(SURROUNDINGS)
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MPL")}
+    plain |= {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "1"}
+    hostile = plain | {
+        "PYTHONHASHSEED": "2",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", DRAW_ALL, tmp_path / folder],
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for folder, environment in (("plain", plain), ("hostile", hostile))
+    ]
+    for process in processes:
+        _, errors = process.communicate(json.dumps(jobs, default=str))
+        assert process.returncode == 0, errors
+    files = sorted(path.name for path in (tmp_path / "plain").iterdir())
+    assert len(files) == 3 * len(jobs)
+    for file in files:
+        one, other = (tmp_path / folder / file for folder in ("plain", "hostile"))
+        assert one.read_bytes() == other.read_bytes(), file
+
+
+def test_the_backend_of_a_notebook_is_still_its_own_after_the_import():
+    code = "import rdpipe.figures, matplotlib, os; print(matplotlib.rcParams['backend'])"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "MPLBACKEND": "svg"}
+    shown = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert shown.stdout.decode().strip() == "svg"
 
 
 def test_the_csv_has_the_numbers_shown(tmp_path):

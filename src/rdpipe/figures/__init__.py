@@ -9,6 +9,8 @@ that it shows as CSV. The first line of the module's docstring is the figure's t
 | a dataset | `draw(folder, *, inputs)` |
 | rules of splits | `draw(folder, *, inputs, splits)` |
 | claims | `draw(folder, *, inputs, claims)` |
+
+The module `_matplotlib` comes first: it imports matplotlib where a plain import would fail.
 """
 
 from collections.abc import Mapping
@@ -16,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rdpipe.figures import _style
+from rdpipe.figures import _matplotlib, _style  # noqa: F401
 from rdpipe.figures._experiment import Experiment
 
 
@@ -24,7 +26,7 @@ from rdpipe.figures._experiment import Experiment
 def draw(
     module: str, folder: Path, inputs: Mapping[str, Path], settings: Mapping[str, Any]
 ) -> None:
-    """Draw a figure in the style of a paper.
+    """Draw a figure in the style of a paper, whatever the user's settings of matplotlib are.
 
     Parameters
     ----------

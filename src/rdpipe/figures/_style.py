@@ -1,6 +1,7 @@
 """The page of all figures: its look, its panels, images on it, and how it is saved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,36 +44,45 @@ BARE: dict[str, Any] = {"marker": "none", "elinewidth": 0.0}  # neither dots nor
 REFERENCE: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 0.7}
 DOT: dict[str, Any] = {"marker": "o", "markersize": 3}  # in a legend
 
-paper = matplotlib.rc_context(
-    {
-        # fonts that come with matplotlib: the same page on every machine
-        "font.family": "STIXGeneral",
-        "mathtext.fontset": "stix",
-        "font.size": 9,
-        "axes.labelsize": 9,
-        "axes.titlesize": 9,
-        "legend.fontsize": 8,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
-        "axes.linewidth": 0.6,
-        "xtick.major.width": 0.6,
-        "ytick.major.width": 0.6,
-        "xtick.minor.width": 0.4,
-        "ytick.minor.width": 0.4,
-        "xtick.major.size": 2.5,
-        "ytick.major.size": 2.5,
-        "xtick.minor.size": 1.5,
-        "ytick.minor.size": 1.5,
-        "axes.labelpad": 3,
-        "axes.titlepad": 6,
-        "lines.linewidth": 1.0,
-        "legend.frameon": False,
-        "pdf.fonttype": 42,
-        "figure.dpi": 72,  # one display unit is one point, which placing labels counts in
-        "savefig.dpi": 200,
-    }
-)
-"""Decorates a `draw` so that it works in the style of a paper and leaves no trace of it."""
+_PAPER: dict[Any, Any] = {
+    # fonts that come with matplotlib: the same page on every machine
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "axes.labelpad": 3,
+    "axes.titlepad": 6,
+    "lines.linewidth": 1.0,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "figure.dpi": 72,  # one display unit is one point, the unit in which labels are placed
+    "savefig.dpi": 200,
+}
+
+
+@contextmanager
+def _paper() -> Iterator[None]:
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # nothing of the user's matplotlibrc or style
+        matplotlib.rcParams.update(_PAPER)
+        yield
+
+
+paper = _paper()
+"""Decorates a function so that it draws in the style of a paper and leaves no trace of it."""
 
 
 def save(figure: Figure, folder: Path, name: str, table: pd.DataFrame) -> None:
