@@ -58,6 +58,17 @@ def test_elbo_lines_lie_where_minus_distortion_minus_rate_is_their_label(annotat
         assert value == pytest.approx(-sum(text.get_position()), abs=1e-6)
 
 
+def test_elbo_lines_cross_the_whole_panel(annotated):
+    axes, _ = annotated
+    elbo, _ = written(axes)
+    rate, distortion = axes.get_xlim(), axes.get_ylim()
+    ends = [line.get_xydata()[[0, -1]] for line in axes.lines if line.get_color() == _style.GREY]
+    assert len(ends) >= len(elbo)
+    for end in np.concatenate(ends):
+        on_frame = np.isclose(end[0], rate).any() or np.isclose(end[1], distortion).any()
+        assert on_frame, end
+
+
 def test_beta_is_written_at_both_ends_and_never_at_the_star(annotated):
     axes, _ = annotated
     texts = [text.get_text() for text in written(axes)[1]]
