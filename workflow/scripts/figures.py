@@ -5,17 +5,16 @@ from pathlib import Path
 from rdpipe.store.jobs import Item, Job
 
 spec = snakemake.params.spec
-inputs = dict(snakemake.input.items())
+module, inputs = spec["module"], dict(snakemake.input.items())
 
 
 def write(folder):
     from rdpipe import figures  # imports matplotlib, which a hit in the store does without
 
-    paths = {name: Path(path) for name, path in inputs.items()}
-    figures.draw(spec["module"], folder, paths, spec["settings"])
+    figures.draw(module, folder, {k: Path(path) for k, path in inputs.items()}, spec["settings"])
 
 
-module = spec["module"].rpartition(".")[2]  # which the files it writes are called by
-files = {f"{module}.{kind}": path for kind, path in snakemake.output.items()}
+name = module.rpartition(".")[2]  # the figure's files are named by its module
+files = {f"{name}.{kind}": path for kind, path in snakemake.output.items()}
 job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0])
 job.make(Item(inputs, files), write)
