@@ -82,11 +82,12 @@ def test_figure_3_needs_240_runs():
     assert len(set(paper.table_inputs(table, "metrics.parquet"))) == 240
 
 
-def test_architectures_that_look_alike_go_by_their_names():
-    archs = PAPER["archs"] | {"wide": {"kind": "mlp", "layers": 1, "width": 1024}}
-    alike = plan(archs=archs, **{"experiments.fig3.archs": ["mlp-1", "wide", "mlp-3"]})
-    labels = [arch["label"] for arch in alike.figures["fig3"].settings["archs"]]
-    assert labels == ["1-layer MLP (mlp-1)", "1-layer MLP (wide)", "3-layer MLP"]
+def test_a_figure_is_told_facts_about_its_splits_and_architectures():
+    told = plan().figures["early_stopping"].settings
+    assert told["splits"][0]["dataset_kind"] == "tetrominoes"
+    stopped = {arch["name"]: arch["early_stopping"] for arch in told["archs"]}
+    assert stopped["mlp-1-stopped"] == PAPER["archs"]["mlp-1-stopped"]["early_stopping"]
+    assert stopped["mlp-1"] is None
 
 
 def test_every_address_is_as_its_pattern_says_and_found():

@@ -1,9 +1,51 @@
-"""Figures of the paper, one module each: `draw` writes its PDF, its PNG and its numbers as CSV.
+"""Figures of the paper, one module each.
 
-A figure of an experiment is called with the paths of its tables as `inputs` (see `rdpipe.tables`):
-`summary`, `runs`, `neighbours` and `reconstructions`; with its `splits`, of which each has a `name`
-and its `dataset` as figures call it; and with its `archs`, of which each has a `name`, a `label`,
-its `kind`, its number of `layers`, its `variant`: "" or what sets it apart from the plain
-architecture ("early stopping", "no marginal KL", "no MI"), and its `base`: the name of that plain
-architecture, which may be itself, or None if the experiment does not have it.
+The module of a figure has a function `draw`. It writes the figure as PDF and PNG, and the numbers
+that it shows as CSV. The first line of the module's docstring is the figure's title in reports.
+
+| a figure of | is drawn by |
+|---|---|
+| an experiment | `draw(folder, experiment)`, with an `Experiment` |
+| a dataset | `draw(folder, *, inputs)` |
+| rules of splits | `draw(folder, *, inputs, splits)` |
+| claims | `draw(folder, *, inputs, claims)` |
+
+The module `_matplotlib` comes first: it imports matplotlib where a plain import would fail.
 """
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rdpipe.figures import _matplotlib, _style  # noqa: F401
+from rdpipe.figures._experiment import Experiment
+
+
+@_style.paper
+def draw(
+    module: str, folder: Path, inputs: Mapping[str, Path], settings: Mapping[str, Any]
+) -> None:
+    """Draw a figure in the style of a paper, whatever the user's settings of matplotlib are.
+
+    Parameters
+    ----------
+    module
+        The figure's module, such as "rdpipe.figures.fig3".
+    folder
+        The PDF, the PNG and the CSV go here, named by the module: fig3.pdf.
+    inputs
+        Files by name; of an experiment, the paths that `Experiment.load` takes.
+    settings
+        The facts that the plan passes to the figure; of an experiment, its `splits` and `archs`.
+
+    Raises
+    ------
+    RdpipeError
+        If the experiment lacks the runs that the figure compares.
+    """
+    figure = import_module(module)
+    if "archs" in settings:
+        figure.draw(folder, Experiment.load(inputs, **settings))
+    else:
+        figure.draw(folder, inputs=inputs, **settings)

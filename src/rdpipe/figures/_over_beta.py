@@ -1,4 +1,4 @@
-"""Metrics against β, on an axis that all figures draw alike."""
+"""Metrics against β, on an axis that all figures share."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,28 +11,28 @@ from rdpipe.figures import _style
 
 
 def plot(axes: Axes, points: pd.DataFrame, metric: str, **look: Any) -> None:
-    """One dot a β at the mean over seeds, bars for the standard deviation.
+    """Draw one dot for each β at the mean over seeds, with bars for the standard deviation.
 
     Parameters
     ----------
     axes
         A panel.
     points
-        Rows of a curve (see `_points.points`); where the metric has no value there is no dot.
+        The points of a curve (see `Experiment.points`); one without a value has no dot.
     metric
-        What of them is shown.
+        The metric to show.
     look
-        How, as `Axes.errorbar` takes it.
+        Further settings of `Axes.errorbar`.
     """
     known = points.dropna(subset=f"{metric}_mean")
-    # a single seed has no deviation, and then no bar
+    # a single seed has no deviation, so no bar
     mean, std = known[f"{metric}_mean"], known[f"{metric}_std"].fillna(0)
     dots = _style.DOTS | {"markersize": _style.DOT_SIZE * _style.shrunk(axes)}
     axes.errorbar(known["beta"], mean, std, **(dots | look))
 
 
 def scale(axes: Axes, betas: Iterable[float]) -> None:
-    """A logarithmic axis of β; where β = 0 is among them, it stands at the left of the others."""
+    """Make the axis of β logarithmic; β = 0, if there is one, stands left of all others."""
     betas = list(betas)
     low, high = min((beta for beta in betas if beta > 0), default=1.0), max(betas)
     if min(betas) > 0:
@@ -40,7 +40,7 @@ def scale(axes: Axes, betas: Iterable[float]) -> None:
     else:
         axes.set_xscale("symlog", linthresh=low)
         ticks = SymmetricalLogLocator(base=10, linthresh=low)
-        # they do not thin themselves out: a label for every 30 points at most
+        # this locator does not thin its labels out: one for every 30 points at most
         ticks.set_params(numticks=max(3, int(axes.bbox.width / 30)))
         axes.xaxis.set_major_locator(ticks)
         axes.set_xlim(-low / 3, max(high, low) * 1.6)

@@ -1,40 +1,40 @@
 """Strips of images above a panel: a difficult test image and what a model makes of it, by β."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rdpipe.common.files import read_npz, read_parquet
 from rdpipe.figures import _style
+from rdpipe.figures._experiment import Experiment
+from rdpipe.figures._labels import Arch, Split
 
-SIZES = 0.2, 0.42  # inches: an image at least as wide as its β is written, and at most
+SIZES = 0.2, 0.42  # inches: least width of an image, that of its label, and largest width
 GAP = 0.05  # between two images, in widths of an image
-BREAKS = (0.0, 0.15, 0.5)  # in all, before the input, its neighbour, the images by β
+BREAKS = (0.0, 0.15, 0.5)  # sum of the breaks before the input, the neighbour, the images by β
 LABELS = 0.26  # inches above the images
 BESIDE = 0.06  # inches below them
 
 
 @dataclass(frozen=True)
 class Strips:
-    """What the strips of a page have in common.
+    """The settings that all strips of a page share.
 
     Attributes
     ----------
     pictures
         An experiment's reconstructions.npz (see `rdpipe.tables`).
     diverged
-        The runs that they show and that diverged: columns split, arch and beta.
+        The runs of the pictures that diverged: columns split, arch and beta.
     kinds
-        Their rows from the top: the name in `pictures`, and what the figure calls it.
+        The rows of images from the top: the name in `pictures`, and the label in the figure.
     betas
-        What is shown, (B,), ascending: all, or as many as have room.
+        The β to show, (B,), ascending: all, or as many as have room.
     breadth, size
-        Inches: of a strip, and of an image.
+        Width in inches of a strip, and of an image.
     """
 
     pictures: Mapping[str, np.ndarray]
@@ -50,21 +50,18 @@ class Strips:
         return (len(self.kinds) * (1 + GAP) - GAP) * self.size + LABELS
 
 
-def strips(
-    inputs: Mapping[str, Path], splits: Sequence[str], columns: int, kinds: Mapping[str, str]
-) -> Strips:
-    """Lay out the strips of a page with so many panels side by side.
+def strips(experiment: Experiment, kinds: Mapping[str, str]) -> Strips:
+    """Lay out the strips of a page with a row of panels for each split, a column an architecture.
 
-    `inputs` are an experiment's `reconstructions` (reconstructions.npz) and `runs` (rd.parquet).
-    The pictures do not say themselves which run diverged: they are pixels of the smallest seed's
-    runs, black where there is no model. Only the table of runs has the status; the summary has
-    merged the seeds.
+    The pictures do not say which runs diverged: they are pixels of the smallest seed's runs, black
+    where there is no model. Only the table of runs has the status; the summary has merged the
+    seeds.
     """
-    pictures, runs = read_npz(inputs["reconstructions"]), read_parquet(inputs["runs"])
+    pictures, runs = experiment.reconstructions, experiment.runs
     first = runs[(runs["seed"] == runs["seed"].min()) & (runs["status"] == "diverged")]
-    betas = np.unique(np.concatenate([pictures[f"{split}/beta"] for split in splits]))
+    betas = np.unique(np.concatenate([pictures[f"{one.name}/beta"] for one in experiment.splits]))
     # A strip reaches from the frame's right side to the left over the y axis.
-    breadth = _style.panel_width(columns) + 0.8 * _style.LEFT
+    breadth = _style.panel_width(len(experiment.archs)) + 0.8 * _style.LEFT
     room = int((breadth / SIZES[0] - BREAKS[2]) / (1 + GAP)) - 2
     if len(betas) > room:
         betas = betas[np.linspace(0, len(betas) - 1, room).round().astype(int)]
@@ -72,10 +69,10 @@ def strips(
     return Strips(pictures, first[["split", "arch", "beta"]], kinds, betas, breadth, size)
 
 
-def show(strips: Strips, panel: Axes, split: str, arch: str) -> None:
+def show(strips: Strips, panel: Axes, split: Split, arch: Arch) -> None:
     """Show above a panel the input, the nearest training image, and the other images by β.
 
-    A run that diverged leaves its place empty: its black is not a model's.
+    The place of a run that diverged stays empty: its black pixels come from no model.
     """
     figure, box = _style.page_of(panel)
     height = strips.above - LABELS
@@ -90,10 +87,12 @@ def show(strips: Strips, panel: Axes, split: str, arch: str) -> None:
     for left, label in zip(lefts, labels, strict=True):
         axes.text(left + 0.5, 1 + 2.5 * point, label, ha="center", **small)
     for left, name in zip(lefts, ("input", "neighbour"), strict=False):
-        _style.show_image(axes, strips.pictures[f"{split}/{name}"][0], left)
+        _style.show_image(axes, strips.pictures[f"{split.name}/{name}"][0], left)
     for row, (name, label) in enumerate(strips.kinds.items()):
         down = -row * (1 + GAP)
-        for left, image in zip(lefts[2:], _by_beta(strips, name, split, arch), strict=True):
+        for left, image in zip(
+            lefts[2:], _by_beta(strips, name, split.name, arch.name), strict=True
+        ):
             if image is not None:
                 _style.show_image(axes, image, left, down)
         if row > 0:  # beside its images, where the first has input and neighbour

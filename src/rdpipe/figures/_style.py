@@ -1,6 +1,7 @@
-"""What all figures share: the look of the page, images on it, and how a figure is saved."""
+"""The page of all figures: its look, its panels, images on it, and how it is saved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,25 +18,25 @@ from matplotlib.typing import ColorType, LineStyleType
 from rdpipe.common.files import write_csv
 
 # Inches.
-WIDTH = 7.0  # of the page: both columns of a paper; more for many panels
-SLOT = 1.75, 3.5  # least and largest width of a panel with all that is around it
+WIDTH = 7.0  # of the page, both columns of a paper; many panels need more
+SLOT = 1.75, 3.5  # least and largest width of a panel with its margins
 LOWEST = 1.2  # height of a panel: more than the name of its y axis is long
-LEFT = 0.53  # of a panel: its y axis
-RIGHT = 0.1  # half of the last tick's label
-BELOW = 0.39  # its x axis
-TITLE = 0.27  # above it
+LEFT = 0.53  # margin of a panel, for its y axis
+RIGHT = 0.1  # margin, for half of the last tick's label
+BELOW = 0.39  # margin, for its x axis
+TITLE = 0.27  # margin, for its title
 FOOT = 0.12  # above and below the legend at the foot of the page, in all
 
-# Okabe and Ito: for all eyes; without their yellow, which is too pale for a line
+# Okabe and Ito, for all eyes; their yellow is left out, as it is too pale for a line
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 TRAIN, TEST, *_ = COLOURS
-PARTS: dict[str, dict[str, Any]] = {  # where both are shown
+PARTS: dict[str, dict[str, Any]] = {  # the look of a part where both are shown
     "test": {"color": TEST},
     "train": {"color": TRAIN, "linestyle": "--"},
 }
 GREY = "0.55"
 SMALL = 6.5  # points: annotations
-TINY = 6.0  # points: what small images are
+TINY = 6.0  # points: labels of small images
 DOTS: dict[str, Any] = {"marker": "o", "elinewidth": 0.7}  # a curve's means and their bars
 DOT_SIZE = 2.8  # points
 FAINT: dict[str, Any] = {"alpha": 0.4, "linewidth": 0.8}
@@ -43,36 +44,45 @@ BARE: dict[str, Any] = {"marker": "none", "elinewidth": 0.0}  # neither dots nor
 REFERENCE: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 0.7}
 DOT: dict[str, Any] = {"marker": "o", "markersize": 3}  # in a legend
 
-paper = matplotlib.rc_context(
-    {
-        # fonts that come with matplotlib: the same page on every machine
-        "font.family": "STIXGeneral",
-        "mathtext.fontset": "stix",
-        "font.size": 9,
-        "axes.labelsize": 9,
-        "axes.titlesize": 9,
-        "legend.fontsize": 8,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
-        "axes.linewidth": 0.6,
-        "xtick.major.width": 0.6,
-        "ytick.major.width": 0.6,
-        "xtick.minor.width": 0.4,
-        "ytick.minor.width": 0.4,
-        "xtick.major.size": 2.5,
-        "ytick.major.size": 2.5,
-        "xtick.minor.size": 1.5,
-        "ytick.minor.size": 1.5,
-        "axes.labelpad": 3,
-        "axes.titlepad": 6,
-        "lines.linewidth": 1.0,
-        "legend.frameon": False,
-        "pdf.fonttype": 42,
-        "figure.dpi": 72,  # one display unit is one point, which placing labels counts in
-        "savefig.dpi": 200,
-    }
-)
-"""Decorates a `draw` so that it works in the style of a paper and leaves no trace of it."""
+_PAPER: dict[Any, Any] = {
+    # fonts that come with matplotlib: the same page on every machine
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "axes.labelpad": 3,
+    "axes.titlepad": 6,
+    "lines.linewidth": 1.0,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "figure.dpi": 72,  # one display unit is one point, the unit in which labels are placed
+    "savefig.dpi": 200,
+}
+
+
+@contextmanager
+def _paper() -> Iterator[None]:
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # nothing of the user's matplotlibrc or style
+        matplotlib.rcParams.update(_PAPER)
+        yield
+
+
+paper = _paper()
+"""Decorates a function so that it draws in the style of a paper and leaves no trace of it."""
 
 
 def save(figure: Figure, folder: Path, name: str, table: pd.DataFrame) -> None:
@@ -84,7 +94,7 @@ def save(figure: Figure, folder: Path, name: str, table: pd.DataFrame) -> None:
 
 
 def place(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Axes at a place in inches from the figure's lower left corner."""
+    """Add axes at a place in inches from the figure's lower left corner."""
     across, up = figure.get_size_inches()
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
@@ -97,12 +107,12 @@ def page_of(panel: Axes) -> tuple[Figure, Bbox]:
 
 
 def slot_width(columns: int) -> float:
-    """Width in inches of each of so many panels side by side, with all that is around it."""
+    """Width in inches of each of `columns` panels side by side, with its margins."""
     return min(SLOT[1], max(SLOT[0], WIDTH / columns))
 
 
 def panel_width(columns: int) -> float:
-    """Width in inches of each of so many panels side by side."""
+    """Width in inches of each of `columns` panels side by side, without its margins."""
     return slot_width(columns) - LEFT - RIGHT
 
 
@@ -125,15 +135,15 @@ def panels(
     rows, columns
         Number of panels down and across the page.
     legend
-        What the legend at the foot of the page explains.
+        Handles of the legend at the foot of the page.
     xlabel, ylabel
         Names of every x axis, and of the y axes at the left.
     aspect
         Height of a panel as a share of its width.
     above, below
-        Inches to leave between each panel and its title, and between it and its x axis, for more.
+        Inches to leave between each panel and its title, and between each panel and its x axis.
     share
-        Which panels have the same limits.
+        The panels that have the same limits: those of a row, all, or none.
 
     Returns
     -------
@@ -161,7 +171,7 @@ def panels(
 
 
 def wrapped(n: int, **page: Any) -> tuple[Figure, np.ndarray]:
-    """A page of n panels in rows of up to four; `page` is what else `panels` takes.
+    """A page of n panels in rows of up to four; `page` has the other arguments of `panels`.
 
     Returns
     -------
@@ -176,7 +186,7 @@ def wrapped(n: int, **page: Any) -> tuple[Figure, np.ndarray]:
 
 
 def strip_below(panel: Axes, height: float, ylabel: str) -> Axes:
-    """Axes so many inches high right below a panel, between it and its x axis, which they share."""
+    """Add axes of a height in inches between a panel and its x axis, which both share."""
     figure, box = page_of(panel)
     axes = place(figure, box.x0, box.y0 - height, box.width, height - 0.06)
     axes.sharex(panel)
@@ -187,7 +197,7 @@ def strip_below(panel: Axes, height: float, ylabel: str) -> Axes:
 
 
 def shrunk(axes: Axes) -> float:
-    """How large dots are in a panel, from 1 down to 0.65 in the narrowest."""
+    """The scale of dots in a panel, from 1 down to 0.65 in the narrowest."""
     return min(1.0, float(axes.bbox.width / 72 / panel_width(2)) ** 0.5)
 
 
@@ -199,7 +209,7 @@ def line(label: str, color: ColorType, linestyle: LineStyleType = "-", **look: A
 def title(axes: Axes, text: str, above: float = 0.0) -> None:
     """Write a panel's title `above` inches higher than usual.
 
-    One that is wider than the panel reaches over the y axis, and is as small as has room there.
+    A title that is wider than the panel reaches over the y axis, and shrinks to the room there.
     """
     written = axes.set_title(text, pad=6 + 72 * above)
     width, needed = (box.width / 72 for box in (axes.bbox, written.get_window_extent()))

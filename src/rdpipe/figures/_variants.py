@@ -1,74 +1,62 @@
-"""Architectures and their variants, side by side."""
+"""Architectures beside their variants: other objectives, or early stopping."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import pandas as pd
 from matplotlib.typing import ColorType
 
 from rdpipe.common.errors import RdpipeError
-from rdpipe.figures._rd_plane import Panel, pair
+from rdpipe.figures._experiment import Experiment
+from rdpipe.figures._labels import Arch
+from rdpipe.figures._rd_curves import pair
+from rdpipe.figures._rd_pages import Panel
 
 
-def by_base(
-    archs: Sequence[Mapping[str, Any]], variants: Sequence[str], setting: str
-) -> dict[str, dict[str, str]]:
-    """The architectures that differ in nothing but their variant.
+def panels(
+    experiment: Experiment, looks: Mapping[str, tuple[str, ColorType]], setting: str
+) -> list[list[Panel]]:
+    """One row for each split, with a panel for each plain architecture and its variants.
 
     Parameters
     ----------
-    archs
-        Those of an experiment (see `rdpipe.figures`).
-    variants
-        Which to compare with the plain architecture, "".
+    experiment
+        The experiment; its architectures without any of the variants are left out.
+    looks
+        The label and the colour of the plain architecture, "", and of each variant to show.
     setting
-        What of an architecture makes such a variant.
-
-    Returns
-    -------
-    dict of dict
-        By the plain architecture's label: names by variant, of those that have one of `variants`.
+        The setting that makes such a variant, for the error.
 
     Raises
     ------
     RdpipeError
-        If there is none.
+        If no architecture stands beside such a variant of itself.
     """
-    labels = {arch["name"]: arch["label"] for arch in archs}
-    found: dict[str, dict[str, str]] = {}
-    for arch in archs:
-        if arch["variant"] in variants and arch["base"]:
-            names = found.setdefault(labels[arch["base"]], {"": arch["base"]})
-            names[arch["variant"]] = arch["name"]
-    if not found:
+    families = _families(experiment.archs, [variant for variant in looks if variant])
+    if not families:
         raise RdpipeError(
             f"its experiment has no architecture with {setting} beside the same architecture "
             "without; give it both."
         )
-    return found
-
-
-def panels(
-    summary: pd.DataFrame,
-    labels: Mapping[str, str],
-    bases: Mapping[str, Mapping[str, str]],
-    looks: Mapping[str, tuple[str, ColorType]],
-) -> list[list[Panel]]:
-    """One row a split, by its label, of a panel for each plain architecture with its variants.
-
-    `bases` is what `by_base` returns; `looks` has the label and colour of each variant.
-    """
     return [
         [
             Panel(
-                f"{label}, {base}",
+                f"{split.label}, {family[0].label}",
                 [
                     curve
-                    for variant, arch in names.items()
-                    for curve in pair(summary, split, arch, *looks[variant])
+                    for arch in family
+                    for curve in pair(experiment, split, arch, *looks[arch.variant])
                 ],
             )
-            for base, names in bases.items()
+            for family in families
         ]
-        for split, label in labels.items()
+        for split in experiment.splits
     ]
+
+
+def _families(archs: Sequence[Arch], variants: Sequence[str]) -> list[list[Arch]]:
+    """Each plain architecture that has one of the variants, followed by these variants."""
+    plain = {arch.name: arch for arch in archs if not arch.variant}
+    families: dict[str, list[Arch]] = {}
+    for arch in archs:
+        if arch.variant in variants and arch.base is not None:
+            families.setdefault(arch.base, [plain[arch.base]]).append(arch)
+    return [*families.values()]

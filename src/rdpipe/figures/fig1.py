@@ -12,18 +12,19 @@ from rdpipe.figures import _style
 ROWS, COLUMNS = 3, 14
 
 
-@_style.paper
 def draw(folder: Path, *, inputs: Mapping[str, Path]) -> None:
     """Show examples that cover the whole range of every factor.
 
     Parameters
     ----------
     folder
-        Where fig1.pdf, .png and .csv (row in the dataset and factors of what is shown) go.
+        Where fig1.pdf, .png and .csv go; the CSV has the row of each example in the dataset, and
+        its factors.
     inputs
         `images`, the dataset's images.npz, and `factors`, its factors.parquet.
     """
-    factors = read_parquet(inputs["factors"])
+    table = read_parquet(inputs["factors"])
+    factors = table.select_dtypes("number").drop(columns="row", errors="ignore")
     chosen = spread(factors.to_numpy(), ROWS * COLUMNS)
     images = read_npz(inputs["images"])["images"][chosen]
 
@@ -36,7 +37,8 @@ def draw(folder: Path, *, inputs: Mapping[str, Path]) -> None:
         row, column = divmod(i, COLUMNS)
         _style.show_image(axes, image, step * column, -step * row)
     axes.set(xlim=(0, step * COLUMNS - 0.06), ylim=(1.06 - step * ROWS, 1))
-    shown = factors.iloc[chosen]
+    # a table without factors names each image by its row or its file
+    shown = table.iloc[chosen].drop(columns="row", errors="ignore")
     shown.insert(0, "row", chosen)
     _style.save(figure, folder, "fig1", shown)
 
@@ -44,7 +46,8 @@ def draw(folder: Path, *, inputs: Mapping[str, Path]) -> None:
 def spread(factors: np.ndarray, n: int) -> np.ndarray:
     """Choose examples that lie close to a Latin hypercube of the factors' ranks.
 
-    So a few of them show every factor from its lowest to its highest values.
+    So a few examples show every factor from its lowest to its highest values. Without factors,
+    they are evenly spaced in the table.
 
     Parameters
     ----------
@@ -56,8 +59,10 @@ def spread(factors: np.ndarray, n: int) -> np.ndarray:
     Returns
     -------
     ndarray
-        Their rows (n,) in the table.
+        Their rows (n,) in the table; without factors all N rows if there are fewer than n.
     """
+    if not factors.shape[1]:
+        return np.linspace(0, len(factors) - 1, min(n, len(factors))).round().astype(int)
     ranks = factors.argsort(axis=0).argsort(axis=0) / len(factors)  # (N, d) in [0, 1)
     generator = np.random.default_rng(0)
     wanted = [(generator.permutation(n) + 0.5) / n for _ in range(factors.shape[1])]

@@ -20,7 +20,6 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-@_style.paper
 def draw(folder: Path, *, inputs: Mapping[str, Path], splits: Sequence[Mapping[str, Any]]) -> None:
     """Draw one panel a split.
 
@@ -29,10 +28,10 @@ def draw(folder: Path, *, inputs: Mapping[str, Path], splits: Sequence[Mapping[s
     folder
         Where fig2.pdf, .png and .csv (the samples of every panel with their part) go.
     inputs
-        Nothing: the samples are drawn here.
+        Empty: the samples are drawn here.
     splits
-        The rule of each split as `rdpipe.splits.assign` takes it, with its `name`, and for kind
-        cv the `fraction` that trains in place of `n_train`.
+        The rule of each split: its `name`, and the arguments of `rdpipe.splits.assign`. Kind cv
+        has the `fraction` that trains in place of `n_train`.
     """
     unit = samples()
     assigned = []
@@ -67,6 +66,6 @@ def samples() -> np.ndarray:
 
 
 def _settings(rule: Mapping[str, Any], n: int) -> dict[str, Any]:
-    """What `assign` takes: the rule without its name, its fraction as a number of examples."""
+    """The arguments of `assign`: the rule without its name, its fraction as a number."""
     settings = {key: value for key, value in rule.items() if key not in ("name", "fraction")}
     return settings | ({"n_train": round(rule["fraction"] * n)} if "fraction" in rule else {})

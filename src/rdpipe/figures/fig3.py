@@ -1,52 +1,28 @@
 """Figure 3: training and test RD curves by split and architecture, with reconstructions."""
 
 import itertools
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from rdpipe.common.files import read_parquet
-from rdpipe.figures import _rd_plane, _strips, _style
-from rdpipe.figures._labels import split_labels
-from rdpipe.figures._rd_plane import Curve, Panel, points
+from rdpipe.figures import _rd_pages, _strips, _style
+from rdpipe.figures._experiment import Experiment
+from rdpipe.figures._labels import Arch, Split
+from rdpipe.figures._rd_curves import curve
+from rdpipe.figures._rd_pages import Panel
 
 
-@_style.paper
-def draw(
-    folder: Path,
-    *,
-    inputs: Mapping[str, Path],
-    splits: Sequence[Mapping[str, str]],
-    archs: Sequence[Mapping[str, Any]],
-) -> None:
-    """Draw one panel a split (row) and architecture (column), below its reconstructions.
-
-    Parameters
-    ----------
-    folder
-        Where fig3.pdf, .png and .csv (the points of all curves) go.
-    inputs
-        An experiment's `summary` (rd_summary.parquet), `runs` (rd.parquet) and `reconstructions`
-        (reconstructions.npz).
-    splits, archs
-        Rows from the top; columns from the left (see `rdpipe.figures`).
-    """
-    summary = read_parquet(inputs["summary"])
-    labels = split_labels(summary, splits)
-    names = [split["name"] for split in splits]
-    strips = _strips.strips(inputs, names, len(archs), {"reconstruction": "reconstructions"})
-    rows = [[_panel(summary, split, arch, labels[split]) for arch in archs] for split in names]
-    figure, drawn = _rd_plane.page(rows, above=strips.above)
-    for axes, (split, arch) in zip(drawn, itertools.product(names, archs), strict=True):
-        _strips.show(strips, axes, split, arch["name"])
-    _rd_plane.save(folder, "fig3", figure, drawn)
+def draw(folder: Path, experiment: Experiment) -> None:
+    """Draw one panel for each split (row) and architecture (column), below its reconstructions."""
+    strips = _strips.strips(experiment, {"reconstruction": "reconstructions"})
+    rows = [[_panel(experiment, split, arch) for arch in experiment.archs]
+            for split in experiment.splits]  # fmt: skip
+    figure, drawn = _rd_pages.page(rows, above=strips.above)
+    cells = itertools.product(experiment.splits, experiment.archs)
+    for axes, (split, arch) in zip(drawn, cells, strict=True):
+        _strips.show(strips, axes, split, arch)
+    _rd_pages.save(folder, "fig3", figure, drawn)
 
 
-def _panel(summary: pd.DataFrame, split: str, arch: Mapping[str, Any], label: str) -> Panel:
-    curves = [
-        Curve(points(summary, split, arch["name"], "train"), "training", _style.TRAIN, "--"),
-        Curve(points(summary, split, arch["name"], "test"), "test", _style.TEST),
-    ]
-    return Panel(f"{label}, {arch['label']}", curves, betas_of=curves[1])
+def _panel(experiment: Experiment, split: Split, arch: Arch) -> Panel:
+    train = curve(experiment, split, arch, "train", "training", _style.TRAIN, linestyle="--")
+    test = curve(experiment, split, arch, "test", "test", _style.TEST)
+    return Panel(f"{split.label}, {arch.label}", [train, test], betas_of=test)

@@ -1,73 +1,51 @@
 """Figure 4: test RD curves by the size of the training set, a row a kind of split or dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib import colormaps
-from matplotlib.lines import Line2D
 from matplotlib.typing import ColorType
 
-from rdpipe.common.files import read_parquet
-from rdpipe.figures import _rd_plane, _style
-from rdpipe.figures._labels import SPLIT_KINDS, in_dataset, thousands
-from rdpipe.figures._rd_plane import Curve, Panel, points
+from rdpipe.figures import _rd_pages, _style
+from rdpipe.figures._experiment import Experiment
+from rdpipe.figures._labels import SPLIT_KINDS, Split, thousands
+from rdpipe.figures._rd_curves import curve
+from rdpipe.figures._rd_pages import Panel
 
-HEAD = Line2D([], [], linestyle="none", label=r"$N_\mathrm{train}$:")  # before the sizes
 ALIKE = 1.05  # CD splits have sizes by chance: as good as equal up to this factor
 
 
-@_style.paper
-def draw(
-    folder: Path,
-    *,
-    inputs: Mapping[str, Path],
-    splits: Sequence[Mapping[str, str]],
-    archs: Sequence[Mapping[str, Any]],
-) -> None:
-    """Draw one panel a kind of split (row) and architecture (column), with a curve a split.
-
-    Parameters
-    ----------
-    folder
-        Where fig4.pdf, .png and .csv (the points of all curves) go.
-    inputs
-        `summary`, an experiment's rd_summary.parquet.
-    splits, archs
-        Curves, and their kinds in the order of the rows; columns from the left (see
-        `rdpipe.figures`).
-    """
-    table = read_parquet(inputs["summary"])
-    about = table.drop_duplicates("split").set_index("split")
-    sizes = about.loc[[split["name"] for split in splits], "n_train"]
-    looks = _looks(sizes.sort_values(kind="stable"))
-    rows: dict[str, list[str]] = {}
-    for split in splits:
-        kind = SPLIT_KINDS[str(about["split_kind"][split["name"]])]
-        rows.setdefault(in_dataset(kind, split["dataset"], splits), []).append(split["name"])
+def draw(folder: Path, experiment: Experiment) -> None:
+    """Draw one panel for each kind of split (row) and architecture (column), a curve a split."""
+    looks = _looks(experiment.splits)
+    rows: dict[str, list[Split]] = {}
+    for split in experiment.splits:
+        rows.setdefault(split.prefix + SPLIT_KINDS[split.kind], []).append(split)
     panels = [
         [
             Panel(
-                f"{row}, {arch['label']}",
+                f"{row}, {arch.label}",
                 [
-                    Curve(points(table, split, arch["name"], "test"), *look)
+                    curve(experiment, split, arch, "test", *look)
                     for split, look in looks.items()
-                    if split in names
+                    if split in splits
                 ],
             )
-            for arch in archs
+            for arch in experiment.archs
         ]
-        for row, names in rows.items()
+        for row, splits in rows.items()
     ]
-    figure, drawn = _rd_plane.page(panels, head=[HEAD])
-    _rd_plane.save(folder, "fig4", figure, drawn)
+    head = _style.line(r"$N_\mathrm{train}$:", "none")  # before the sizes
+    _rd_pages.save(folder, "fig4", *_rd_pages.page(panels, head=[head]))
 
 
-def _looks(sizes: pd.Series) -> dict[str, tuple[str, ColorType]]:
-    """Label and colour of each split (index), given their sizes in ascending order."""
+def _looks(splits: Sequence[Split]) -> dict[Split, tuple[str, ColorType]]:
+    """Label and colour of each split, by ascending size."""
+    ordered = sorted(splits, key=lambda split: split.n_train)
+    sizes = pd.Series([split.n_train for split in ordered])
     rank = (sizes / sizes.shift() > ALIKE).cumsum()  # from 0
     labels = sizes.groupby(rank).transform("max").map(thousands)
     shades = 0.85 * (1 - rank / max(1, rank.max()))  # the end of viridis is too pale
     colours = colormaps["viridis"](shades)
-    return dict(zip(sizes.index, zip(labels, colours, strict=True), strict=True))
+    return dict(zip(ordered, zip(labels, colours, strict=True), strict=True))

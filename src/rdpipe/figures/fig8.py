@@ -1,17 +1,13 @@
 """Figure 8: mutual information and marginal KL, the two terms of the rate, against β."""
 
 import itertools
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rdpipe.common.files import read_parquet
 from rdpipe.figures import _over_beta, _style
-from rdpipe.figures._labels import split_labels
-from rdpipe.figures._points import points
+from rdpipe.figures._experiment import Experiment
 
 TERMS = {
     "mutual_information": (r"$I_q(\mathbf{x};\mathbf{z})$", _style.TRAIN),
@@ -20,48 +16,27 @@ TERMS = {
 METRICS = [f"{term}{estimate}" for estimate in ("", "_batch") for term in TERMS]
 
 
-@_style.paper
-def draw(
-    folder: Path,
-    *,
-    inputs: Mapping[str, Path],
-    splits: Sequence[Mapping[str, str]],
-    archs: Sequence[Mapping[str, Any]],
-) -> None:
-    """Draw one panel a split (row) and architecture (column); mean and deviation over seeds (nats).
+def draw(folder: Path, experiment: Experiment) -> None:
+    """Draw one panel for each split (row) and architecture (column): mean and deviation in nats.
 
-    The paper's own estimate, from batches, is faint beside that by the full sum.
-
-    Parameters
-    ----------
-    folder
-        Where fig8.pdf, .png and .csv (the numbers shown) go.
-    inputs
-        `summary`, an experiment's rd_summary.parquet.
-    splits, archs
-        Rows from the top; columns from the left (see `rdpipe.figures`).
+    The paper's own estimate, from batches, is faint beside the estimate by the full sum.
     """
-    summary = read_parquet(inputs["summary"])
+    splits, archs = experiment.splits, experiment.archs
     legend = [_style.line(label, colour, **_style.DOT) for label, colour in TERMS.values()]
     legend.append(_style.line("from batches", "black", **_style.FAINT))
     legend.append(_style.line(r"$\log N_\mathrm{train}$", **_style.REFERENCE))
-    labels = split_labels(summary, splits)
     figure, grid = _style.panels(
         len(splits), len(archs), legend=legend, xlabel=r"$\beta$", ylabel="nats", aspect=0.54
     )
     plotted = []
-    for axes, ((split, label), arch) in zip(
-        grid.flat, itertools.product(labels.items(), archs), strict=True
-    ):
-        shown = points(summary, split, arch["name"], "train", METRICS)
+    for axes, (split, arch) in zip(grid.flat, itertools.product(splits, archs), strict=True):
+        shown = experiment.points(split, arch, "train", METRICS)
         for term, (_, colour) in TERMS.items():
-            _over_beta.plot(
-                axes, shown, f"{term}_batch", color=colour, **_style.FAINT, **_style.BARE
-            )
+            faint = {"color": colour, **_style.FAINT, **_style.BARE}
+            _over_beta.plot(axes, shown, f"{term}_batch", **faint)
             _over_beta.plot(axes, shown, term, color=colour)
-        n_train = int(summary.loc[summary["split"] == split, "n_train"].max())
-        axes.axhline(np.log(n_train), **_style.REFERENCE)
-        _over_beta.scale(axes, summary["beta"])
-        _style.title(axes, f"{label}, {arch['label']}")
-        plotted.append(shown.assign(n_train=n_train))
+        axes.axhline(np.log(split.n_train), **_style.REFERENCE)
+        _over_beta.scale(axes, experiment.summary["beta"])
+        _style.title(axes, f"{split.label}, {arch.label}")
+        plotted.append(shown.assign(n_train=split.n_train))
     _style.save(figure, folder, "fig8", pd.concat(plotted))

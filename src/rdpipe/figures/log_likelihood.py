@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,43 +11,40 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rdpipe.common.errors import RdpipeError
-from rdpipe.common.files import read_parquet
 from rdpipe.figures import _over_beta, _style
-from rdpipe.figures._labels import split_labels
-from rdpipe.figures._points import points
+from rdpipe.figures._experiment import Experiment
+from rdpipe.figures._labels import Arch, Split
 
 BELOW = 0.5  # inches: the effective sample size
 ELBO = "log_likelihood_elbo"  # of the very images whose log p(x) is estimated
 
 
-@_style.paper
-def draw(
-    folder: Path,
-    *,
-    inputs: Mapping[str, Path],
-    splits: Sequence[Mapping[str, str]],
-    archs: Sequence[Mapping[str, Any]],
-) -> None:
-    """Draw one panel a split (row) and architecture (column); mean and deviation over seeds (nats).
+def draw(folder: Path, experiment: Experiment) -> None:
+    """Draw one panel for each split (row) and architecture (column): mean and deviation in nats.
 
-    The estimate with most samples K is drawn full, those with fewer faint. Below it stands its
-    effective sample size as a share of K: where that is small, the estimate is itself but a bound.
-
-    Parameters
-    ----------
-    folder
-        Where log_likelihood.pdf, .png and .csv (the numbers shown) go.
-    inputs
-        `summary`, an experiment's rd_summary.parquet.
-    splits, archs
-        Rows from the top; columns from the left (see `rdpipe.figures`).
-
-    Raises
-    ------
-    RdpipeError
-        If log p(x) was not estimated.
+    The estimate with most samples K is drawn full, the others faint. Below it stands its effective
+    sample size as a share of K: where the share is small, the estimate is only a bound itself.
+    Refuses an experiment whose runs have no estimate.
     """
-    summary = read_parquet(inputs["summary"])
+    samples = _samples(experiment.summary)
+    splits, archs = experiment.splits, experiment.archs
+    page: dict[str, Any] = {"xlabel": r"$\beta$", "ylabel": "nats", "below": BELOW}
+    figure, grid = _style.panels(len(splits), len(archs), legend=_legend(samples), **page)
+    plotted = []
+    for axes, (split, arch) in zip(grid.flat, itertools.product(splits, archs), strict=True):
+        effective = _style.strip_below(axes, BELOW, "ESS/$K$")
+        for part in _style.PARTS:
+            shown = _shown(experiment, split, arch, part, samples)
+            _draw(axes, effective, shown, part, samples)
+            plotted.append(shown)
+        _over_beta.scale(effective, experiment.summary["beta"])
+        effective.set_ylim(0, 1.05)
+        _style.title(axes, f"{split.label}, {arch.label}")
+    _style.save(figure, folder, "log_likelihood", pd.concat(plotted))
+
+
+def _samples(summary: pd.DataFrame) -> list[int]:
+    """The numbers of samples K of the estimates, ascending."""
     found = [re.fullmatch(r"log_likelihood_(\d+)_mean", str(column)) for column in summary]
     samples = sorted(int(match[1]) for match in found if match)
     estimates = summary[[f"log_likelihood_{k}_mean" for k in samples]]
@@ -56,29 +53,16 @@ def draw(
             "its experiment's runs have no estimate of log p(x); "
             "give evaluation.likelihood_samples numbers of samples."
         )
-    labels = split_labels(summary, splits)
-    page: dict[str, Any] = {"xlabel": r"$\beta$", "ylabel": "nats", "below": BELOW}
-    figure, grid = _style.panels(len(splits), len(archs), legend=_legend(samples), **page)
-    plotted = []
-    for axes, (split, arch) in zip(grid.flat, itertools.product(labels, archs), strict=True):
-        effective = _style.strip_below(axes, BELOW, "ESS/$K$")
-        for part in _style.PARTS:
-            shown = _shown(summary, split, arch["name"], part, samples)
-            _draw(axes, effective, shown, part, samples)
-            plotted.append(shown)
-        _over_beta.scale(effective, summary["beta"])
-        effective.set_ylim(0, 1.05)
-        _style.title(axes, f"{labels[split]}, {arch['label']}")
-    _style.save(figure, folder, "log_likelihood", pd.concat(plotted))
+    return samples
 
 
 def _shown(
-    summary: pd.DataFrame, split: str, arch: str, part: str, samples: Sequence[int]
+    experiment: Experiment, split: Split, arch: Arch, part: str, samples: Sequence[int]
 ) -> pd.DataFrame:
     """The points of a curve; the effective sample size of the largest K as a share of K."""
     largest = f"log_likelihood_{samples[-1]}_ess"
     metrics = [f"log_likelihood_{k}" for k in samples]
-    shown = points(summary, split, arch, part, [ELBO, *metrics, largest])
+    shown = experiment.points(split, arch, part, [ELBO, *metrics, largest])
     for moment in ("mean", "std"):
         shown[f"effective_share_{moment}"] = shown.pop(f"{largest}_{moment}") / samples[-1]
     return shown

@@ -1,48 +1,26 @@
 """The optimal decoder of infinite capacity, which memorises, and how near it a decoder is."""
 
 import itertools
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from rdpipe.common.files import read_parquet
 from rdpipe.figures import _over_beta, _strips, _style
-from rdpipe.figures._labels import split_labels
-from rdpipe.figures._points import points
+from rdpipe.figures._experiment import Experiment
 
 BELOW = 0.6  # inches: how far the two decoders are apart
 
 
-@_style.paper
-def draw(
-    folder: Path,
-    *,
-    inputs: Mapping[str, Path],
-    splits: Sequence[Mapping[str, str]],
-    archs: Sequence[Mapping[str, Any]],
-) -> None:
-    """Draw one panel a split (row) and architecture (column), below both decoders' images.
+def draw(folder: Path, experiment: Experiment) -> None:
+    """Draw one panel for each split (row) and architecture (column), below both decoders' images.
 
     For given encodings the optimal decoder returns a weighted mean of training images (Section 2).
-    The panel shows the perplexity of the weights, over how many images that mean is, and the strip
-    below it the mean squared error between the optimal decoder's images and the model's.
-
-    Parameters
-    ----------
-    folder
-        Where optimal_decoder.pdf, .png and .csv (the numbers shown) go.
-    inputs
-        An experiment's `summary` (rd_summary.parquet), `runs` (rd.parquet) and `reconstructions`
-        (reconstructions.npz).
-    splits, archs
-        Rows from the top; columns from the left (see `rdpipe.figures`).
+    The panel shows the perplexity of the weights, over how many images that mean is. The strip
+    below it shows the mean squared error between the optimal decoder's images and the model's.
     """
-    summary = read_parquet(inputs["summary"])
-    labels = split_labels(summary, splits)
+    splits, archs = experiment.splits, experiment.archs
     kinds = {"reconstruction": "reconstructions", "optimal": "optimal\ndecoder"}
-    strips = _strips.strips(inputs, [*labels], len(archs), kinds)
+    strips = _strips.strips(experiment, kinds)
     figure, grid = _style.panels(
         len(splits),
         len(archs),
@@ -56,17 +34,16 @@ def draw(
         below=BELOW,
     )
     plotted = []
-    for axes, (split, arch) in zip(grid.flat, itertools.product(labels, archs), strict=True):
+    for axes, (split, arch) in zip(grid.flat, itertools.product(splits, archs), strict=True):
         gap = _style.strip_below(axes, BELOW, "MSE")
         for part, look in _style.PARTS.items():
-            metrics = ["weight_perplexity", "optimal_gap"]
-            shown = points(summary, split, arch["name"], part, metrics)
+            shown = experiment.points(split, arch, part, ["weight_perplexity", "optimal_gap"])
             _over_beta.plot(axes, shown, "weight_perplexity", **look)
             _over_beta.plot(gap, shown, "optimal_gap", **look)
             plotted.append(shown)
-        axes.axhline(summary.loc[summary["split"] == split, "n_train"].max(), **_style.REFERENCE)
+        axes.axhline(split.n_train, **_style.REFERENCE)
         axes.set_yscale("log")
-        _over_beta.scale(gap, summary["beta"])
-        _style.title(axes, f"{labels[split]}, {arch['label']}", strips.above)
-        _strips.show(strips, axes, split, arch["name"])
+        _over_beta.scale(gap, experiment.summary["beta"])
+        _style.title(axes, f"{split.label}, {arch.label}", strips.above)
+        _strips.show(strips, axes, split, arch)
     _style.save(figure, folder, "optimal_decoder", pd.concat(plotted))

@@ -6,7 +6,6 @@ setting or a changed line of code is a new path, and what exists is current.
 """
 
 import itertools
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -341,8 +340,8 @@ class Plan:
         elif figure.experiment:
             experiment = self.study.experiments[figure.experiment]
             settings = {
-                "splits": [self._split_label(split) for split in experiment.splits],
-                "archs": self._arch_labels(experiment.archs),
+                "splits": [self._split_facts(split) for split in experiment.splits],
+                "archs": [self._arch_facts(arch) for arch in experiment.archs],
             }
             reads = {"table": self.tables[figure.experiment]}
         elif figure.claims:
@@ -361,42 +360,21 @@ class Plan:
         chosen = self.study.experiments[experiment]
         return list(itertools.product(chosen.splits, chosen.archs))
 
-    def _split_label(self, name: str) -> dict[str, Any]:
-        """A split as figures of an experiment know it."""
+    def _split_facts(self, name: str) -> dict[str, Any]:
+        """The facts about a split that its label in figures may show."""
         dataset = self.study.splits[name].dataset
-        return {"name": name, "dataset": self.study.datasets[dataset].facts.label or dataset}
+        kind = self.study.datasets[dataset].kind
+        return {"name": name, "dataset": dataset, "dataset_kind": kind}
 
-    def _arch_labels(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Architectures as figures know them; those that look alike go by their names as well."""
-        archs = {name: self.study.archs[name] for name in names}
-        plain = {
-            name: arch.model_copy(update={"penalty": "rate", "early_stopping": None})
-            for name, arch in archs.items()
-        }
-        labels = {
-            name: ", ".join(
-                filter(None, [f"{arch.layers}-layer {arch.kind.upper()}", arch.variant])
-            )
-            for name, arch in archs.items()
-        }
-        alike = {label for label, count in Counter(labels.values()).items() if count > 1}
-        return [
-            {
-                "name": name,
-                "label": f"{labels[name]} ({name})" if labels[name] in alike else labels[name],
-                "kind": arch.kind,
-                "layers": arch.layers,
-                "variant": arch.variant,
-                "base": next((one for one in names if archs[one] == plain[name]), None),
-            }
-            for name, arch in archs.items()
-        ]
+    def _arch_facts(self, name: str) -> dict[str, Any]:
+        """The facts about an architecture that its label in figures may show: all settings."""
+        return {"name": name, **self.study.archs[name].result_settings()}
 
     def _split_rule(self, name: str) -> dict[str, Any]:
         """The rule of a split for a sketch on a toy dataset: sizes as shares."""
         split = self.study.splits[name]
         n = self.study.datasets[split.dataset].facts.n
-        rule = {"name": name, **split.model_dump(mode="json", exclude={"dataset", "n_train"})}
+        rule = {"name": name, **split.result_settings(without=["dataset", "n_train"])}
         if isinstance(split, CV) and n is not None:
             rule["fraction"] = split.n_train / n
         return rule

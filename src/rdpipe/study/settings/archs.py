@@ -21,13 +21,6 @@ class _Arch(Model):
     """Share of the training part that is held out. The training keeps the parameters with the
     lowest objective on this share. With null, it keeps the last parameters."""
 
-    @property
-    def variant(self) -> str:
-        """The difference from the standard objective in words; "" for the standard objective."""
-        removed = {"mutual_information": "no marginal KL", "marginal_kl": "no MI"}
-        stopped = "early stopping" if self.early_stopping else ""
-        return ", ".join(filter(None, [removed.get(self.penalty, ""), stopped]))
-
 
 class MLP(_Arch):
     """Fully connected encoder and decoder with ReLU (Section 4.3)."""

@@ -30,15 +30,12 @@ class Facts:
 
     Attributes
     ----------
-    label
-        The name in figures. Without one, figures use the dataset's name in the study.
     n, shape
         Number of images, and the shape of one: (H, W, C).
     factors
         Whether the dataset has factors of variation. CD and checkerboard splits need them.
     """
 
-    label: str | None
     n: int | None
     shape: tuple[int, int, int] | None
     factors: bool
@@ -88,7 +85,7 @@ class Tetrominoes(_Dataset):
     def facts(self) -> Facts:
         """What is known of the dataset before it is made."""
         n = math.prod(self.bins.values())
-        return Facts("Tetrominoes", n, (SIDE, SIDE, 3), factors=True)
+        return Facts(n, (SIDE, SIDE, 3), factors=True)
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Missing factors, and limits in the wrong order."""
@@ -118,7 +115,7 @@ class _Public(_Dataset):
         known = self.native
         assert known.shape is not None
         side = self.size or known.shape[0]
-        return Facts(known.label, known.n, (side, side, known.shape[2]), known.factors)
+        return Facts(known.n, (side, side, known.shape[2]), known.factors)
 
     def places(self, downloads: str) -> dict[str, str | None]:
         """The folder of the downloaded files."""
@@ -137,28 +134,28 @@ class MNIST(_Public):
     """MNIST: 70,000 handwritten digits of 28 × 28 pixels (Section 4.4)."""
 
     kind: Literal["mnist"]
-    native = Facts("MNIST", 70_000, (28, 28, 1), factors=False)
+    native = Facts(70_000, (28, 28, 1), factors=False)
 
 
 class FashionMNIST(_Public):
     """Fashion-MNIST: 70,000 articles of clothing of 28 × 28 pixels (Section 4.4)."""
 
     kind: Literal["fashion_mnist"]
-    native = Facts("Fashion-MNIST", 70_000, (28, 28, 1), factors=False)
+    native = Facts(70_000, (28, 28, 1), factors=False)
 
 
 class SmallNORB(_Public):
     """SmallNORB: 48,600 photographs of toys, 96 × 96 pixels, first camera (Section 4.4)."""
 
     kind: Literal["smallnorb"]
-    native = Facts("SmallNORB", 48_600, (96, 96, 1), factors=True)
+    native = Facts(48_600, (96, 96, 1), factors=True)
 
 
 class Shapes3D(_Public):
     """3dShapes: 480,000 rendered rooms of 64 × 64 pixels in colour (Section 4.4)."""
 
     kind: Literal["shapes3d"]
-    native = Facts("3dShapes", 480_000, (64, 64, 3), factors=True)
+    native = Facts(480_000, (64, 64, 3), factors=True)
 
 
 def _pair(size: Any) -> Any:
@@ -195,7 +192,7 @@ class Images(_Dataset):
     def facts(self) -> Facts:
         """What is known before the files are read. Colours are assumed."""
         shape = (*self.size, 3) if self.size else None
-        return Facts(label=None, n=None, shape=shape, factors=self.factors is not None)
+        return Facts(n=None, shape=shape, factors=self.factors is not None)
 
     @property
     def own_files(self) -> list[Path]:
