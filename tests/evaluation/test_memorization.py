@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rdpipe.evaluation.evaluate import memorization
+from rdpipe.evaluation import memorization
 
 
 def random_images(n, seed=0, shape=(3, 2, 1)):
