@@ -10,6 +10,8 @@ from rdpipe.evaluation import likelihood
 from rdpipe.vae import networks
 from rdpipe.vae.models import VAE
 
+from ._runs import constant_model, evaluate, make_split, random_images
+
 SHAPE = (2, 3, 1)
 PIXELS = math.prod(SHAPE)
 
@@ -163,3 +165,13 @@ def test_no_samples_no_metrics_and_one_image_no_error():
     metrics = measure(random_vae(), random_x(1), [4])
     assert math.isnan(metrics["log_likelihood_4_se"])
     assert math.isfinite(metrics["log_likelihood_4"])
+
+
+def test_log_likelihood_of_a_decoder_that_ignores_z_is_minus_its_distortion(tmp_path):
+    model = constant_model(6, mean=0.0, log_variance=0.0)
+    split = make_split(random_images(30), random_images(20, seed=1))
+    metrics, _ = evaluate(tmp_path / "run", split, model, likelihood_images=30)
+    for k in (4, 32):
+        expected = pytest.approx(-metrics["distortion"].to_numpy(), rel=1e-6)
+        assert metrics[f"log_likelihood_{k}"].to_numpy() == expected
+        np.testing.assert_allclose(metrics[f"log_likelihood_{k}_ess"], k, rtol=1e-6)

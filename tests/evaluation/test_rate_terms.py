@@ -144,7 +144,7 @@ def test_samples_left_over_after_the_last_whole_batch_are_not_used():
 
 def test_standard_errors_cover_the_truth():
     mean, log_variance = random_posteriors(400, latent=2, width=0.5)
-    truth = decompose(mean, log_variance, *draw(mean, log_variance, samples=100_000, seed=2))
+    truth = decompose(mean, log_variance, *draw(mean, log_variance, samples=25_000, seed=2))
     covered = np.zeros(2)
     for seed in range(400):
         estimate = decompose(
