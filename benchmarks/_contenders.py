@@ -9,7 +9,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from rdpipe.common.precision import products
 from rdpipe.training.engine import Engine, adam_step, tuned_process
 from rdpipe.training.objectives import Objective
-from rdpipe.vae import models, networks
-from rdpipe.vae.networks import KERNEL, PADDING, STRIDE, Layer, Network
+from rdpipe.vae import bernoulli, costs, networks
+from rdpipe.vae.cnn import KERNEL, PADDING, STRIDE, Convolution
+from rdpipe.vae.networks import Dense, Layer, Network
 
 SHAPE, BATCH, LEARNING_RATE = (32, 32, 3), 128, 1e-3
 EXAMPLES = 8192
@@ -77,7 +78,7 @@ def intensities() -> Tensor:
 
 def module(layer: Layer) -> nn.Module:
     """A layer as one would write it for a single run, with images in PyTorch's order."""
-    if not layer.dense:
+    if isinstance(layer, Convolution):
         kind = nn.ConvTranspose2d if layer.grows else nn.Conv2d
         sizes = (KERNEL, STRIDE, PADDING)
         return kind(layer.inputs[-1], layer.outputs[-1], *sizes)
@@ -94,7 +95,7 @@ class PlainVAE(nn.Module):
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        heads = replace(network.mean, outputs=(2 * network.latent,))
+        heads = Dense("heads", network.mean.inputs, (2 * network.latent,))
 
         def hidden(layers: Sequence[Layer]) -> list[nn.Module]:
             return [m for layer in layers for m in (module(layer), nn.ReLU())]
@@ -231,8 +232,8 @@ def rdpipe(task: Task) -> Advance:
     seeds = [run // BETAS for run in range(task.runs)]
     beta = torch.linspace(0.1, 1, task.runs, dtype=task.dtype, device=task.device)
     pixels = torch.from_numpy(random_images()).flatten(1).to(task.device)
-    objective = Objective(task.network, "rate", beta, EXAMPLES)
-    engine = Engine(objective, pixels, seeds, BATCH, LEARNING_RATE)
+    objective = Objective("rate", beta, EXAMPLES)
+    engine = Engine(task.network, objective, pixels, seeds, BATCH, LEARNING_RATE)
     taken = 0
 
     def advance(steps: int) -> None:
@@ -265,7 +266,7 @@ def numbers_added(task: Task) -> int:
     Both together are as large as parameters, gradients and both moments of all runs: what fits a
     cache here does so there.
     """
-    parameters = sum(layer.parameters for layer in task.network.layers())
+    parameters = costs.parameters(task.network)
     return max(2 * task.runs * parameters, SMALLEST_SUM[task.device.type])
 
 
@@ -344,7 +345,7 @@ def own_loss(task: Task) -> Advance:
 
     def advance(steps: int) -> None:
         for _ in range(steps * (task.runs // together)):
-            torch.autograd.grad(models.distortion(logits, x).sum(), logits)
+            torch.autograd.grad(bernoulli.distortion(logits, x).sum(), logits)
 
     return advance
 

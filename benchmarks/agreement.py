@@ -22,7 +22,9 @@ from torch import Tensor
 from rdpipe.training import objectives
 from rdpipe.training import train as training
 from rdpipe.training.objectives import Objective
+from rdpipe.training.pack import Run
 from rdpipe.vae import networks
+from rdpipe.vae.models import VAE, intensities
 
 SIDE, BATCH, LATENT = 32, 128, 10
 PRECISIONS = {"cpu": ["float64", "float32", "bfloat16"], "cuda": ["float64", "float32", "tf32"]}
@@ -55,7 +57,7 @@ def train(
 ) -> list[dict[str, Tensor]]:  # fmt: skip
     """Parameters of each run of a (β, seed) after so many iterations."""
     trained = training.train(
-        images, [training.Run(*run) for run in runs], arch=arch, iterations=iterations,
+        images, [Run(*run) for run in runs], arch=arch, iterations=iterations,
         batch_size=BATCH, learning_rate=1e-3, precision=precision, history_every=iterations,
         device=device,
     )  # fmt: skip
@@ -67,12 +69,12 @@ def measure(
     images: np.ndarray, arch: Mapping[str, Any], parameters: Mapping[str, Tensor]
 ) -> tuple[float, float]:
     """D and R of one run in nats, in float64."""
-    x = torch.from_numpy(images).flatten(1).double() / 255
+    x = intensities(torch.from_numpy(images).flatten(1), torch.float64)
     noise = torch.randn(len(x), LATENT, generator=torch.Generator().manual_seed(0))
     network = networks.build(arch, images.shape[1:])
-    objective = Objective(network, "rate", torch.ones(1, dtype=torch.float64), len(x))
-    of_one = {name: p[None].double() for name, p in parameters.items()}
-    distortion, rate, _ = objectives.terms(objective, of_one, x[None], noise[None].double())
+    objective = Objective("rate", torch.ones(1, dtype=torch.float64), len(x))
+    vae = VAE(network, {name: p[None].double() for name, p in parameters.items()})
+    distortion, rate, _ = objectives.terms(objective, vae, x[None], noise[None].double())
     return float(distortion), float(rate)
 
 

@@ -22,21 +22,24 @@ from _contenders import BATCH, build, module
 from torch import Tensor, nn
 
 from rdpipe.training.engine import tuned_process
-from rdpipe.vae import models
-from rdpipe.vae.networks import KERNEL, PADDING, STRIDE, Layer
+from rdpipe.vae.cnn import KERNEL, PADDING, STRIDE, Convolution
+from rdpipe.vae.models import VAE
+from rdpipe.vae.networks import Network
 
 Parameters = Mapping[str, Tensor]
 
 
-def one_by_one(layers: Sequence[Layer], parameters: Parameters, h: Tensor) -> Tensor:
-    """What `models` does: one run's convolution after the other's."""
+def one_by_one(layers: Sequence[Convolution], parameters: Parameters, h: Tensor) -> Tensor:
+    """What `vae.cnn` does: one run's convolution after the other's."""
     for i, layer in enumerate(layers):
-        h = models._apply(layer, parameters, F.relu(h) if i else h)
+        weight, bias = parameters[f"{layer.name}.weight"], parameters[f"{layer.name}.bias"]
+        h = (F.relu(h) if i else h).expand(len(weight), -1, -1)
+        h = layer.apply(h, weight, bias)
     return h
 
 
 def grouped(
-    layers: Sequence[Layer], parameters: Parameters, h: Tensor, memory: torch.memory_format
+    layers: Sequence[Convolution], parameters: Parameters, h: Tensor, memory: torch.memory_format
 ) -> Tensor:
     """One convolution whose groups are the runs; maps (B, R·C, H, W)."""
     runs, shared = len(parameters["mean.weight"]), len(h) == 1
@@ -52,7 +55,7 @@ def grouped(
     return x.unflatten(1, (runs, -1)).permute(1, 0, 3, 4, 2).flatten(2)
 
 
-def products(layers: Sequence[Layer], parameters: Parameters, h: Tensor) -> Tensor:
+def products(layers: Sequence[Convolution], parameters: Parameters, h: Tensor) -> Tensor:
     """Batched matrix products with patches of 4 × 4 pixels; maps (R, B, H, W, C)."""
     runs = len(parameters["mean.weight"])
     x = h.unflatten(2, layers[0].inputs)
@@ -122,12 +125,19 @@ WAYS: dict[str, Callable[..., Tensor]] = {
 Step = Callable[[], None]
 
 
+def convolutions(network: Network) -> tuple[list[Convolution], list[Convolution]]:
+    """The convolutions of the encoder, and those of the decoder."""
+    parts = network.encoder, (*network.decoder, network.output)
+    downs, ups = ([layer for layer in part if isinstance(layer, Convolution)] for part in parts)
+    return downs, ups
+
+
 def packed(arch: str, runs: int, convolve: Callable[..., Tensor]) -> Step:
     """One of the ways, for all runs."""
     network = build(arch)
-    initial = models.initial_parameters(network, range(runs))
+    initial = VAE.initial(network, range(runs)).parameters
     parameters = {name: p.requires_grad_() for name, p in initial.items()}
-    ups = [layer for layer in (*network.decoder, network.output) if not layer.dense]
+    downs, ups = convolutions(network)
     x = torch.rand(1, BATCH, math.prod(network.image_shape))
     h = torch.rand(runs, BATCH, math.prod(ups[0].inputs), requires_grad=True)
     gradients = torch.rand_like(h), torch.rand(runs, *x.shape[1:])
@@ -135,7 +145,7 @@ def packed(arch: str, runs: int, convolve: Callable[..., Tensor]) -> Step:
     def step() -> None:
         for p in (*parameters.values(), h):
             p.grad = None
-        convolve(network.encoder, parameters, x).backward(gradients[0])
+        convolve(downs, parameters, x).backward(gradients[0])
         convolve(ups, parameters, h).backward(gradients[1])
 
     return step
@@ -144,12 +154,12 @@ def packed(arch: str, runs: int, convolve: Callable[..., Tensor]) -> Step:
 def plain(arch: str) -> Step:
     """One run as PyTorch's modules."""
     network = build(arch)
-    ups = [layer for layer in (*network.decoder, network.output) if not layer.dense]
+    downs, ups = convolutions(network)
 
-    def stack(layers: Sequence[Layer]) -> nn.Sequential:
+    def stack(layers: Sequence[Convolution]) -> nn.Sequential:
         return nn.Sequential(*[m for layer in layers for m in (nn.ReLU(), module(layer))][1:])
 
-    encoder, decoder = stack(network.encoder), stack(ups)
+    encoder, decoder = stack(downs), stack(ups)
     height, width, channels = network.image_shape
     x = torch.rand(BATCH, channels, height, width)
     h = torch.rand_like(encoder(x)).requires_grad_()

@@ -8,6 +8,7 @@ contenders alike. Each contender has a separate process. All processes have the 
 """
 
 import argparse
+import math
 import multiprocessing
 import os
 import re
@@ -31,7 +32,8 @@ from _contenders import (
     numbers_added,
 )
 
-from rdpipe.vae.networks import Network
+from rdpipe.vae import costs
+from rdpipe.vae.networks import Dense, Network
 
 PRECISIONS = {"cpu": ["float32", "bfloat16"], "cuda": ["float32", "tf32"]}
 # A GPU is often lent for minutes; each process of a contender takes seconds to start there.
@@ -55,7 +57,7 @@ def gflop(network: Network) -> float:
     Forward, gradient of the weights, gradient of the inputs; the images need no gradient.
     """
     first = next(network.layers())
-    return 2 * BATCH * (3 * network.products - first.products) / 1e9
+    return 2 * BATCH * (3 * costs.products(network) - costs.layer_products(first)) / 1e9
 
 
 def gigabytes(network: Network, bytes_each: int) -> float:
@@ -65,8 +67,9 @@ def gigabytes(network: Network, bytes_each: int) -> float:
     gradient) and by Adam, which writes it; its gradient, written and read; and both moments, read
     and written. What layers hand on is left out: caches may hold it.
     """
-    sizes = [layer.parameters for layer in network.layers()]
-    return bytes_each * (10 * sum(sizes) - sizes[0]) / 1e9
+    first = next(network.layers())
+    once = math.prod(first.weight) + math.prod(first.bias)
+    return bytes_each * (10 * costs.parameters(network) - once) / 1e9
 
 
 def seconds_of(advance: Advance, steps: int, device: torch.device) -> float:
@@ -150,7 +153,7 @@ def contenders(arch: str, options: argparse.Namespace) -> list[Task]:
         *(task("own products", runs, p) for p in precisions for runs in options.runs),
         *(task(part, runs) for part in ("own Adam", "own loss") for runs in options.runs),
     ]
-    dense = all(layer.dense for layer in build(arch).layers())
+    dense = all(isinstance(layer, Dense) for layer in build(arch).layers())
     chosen = [
         *(task("products", precision=precision) for precision in precisions),
         *(task("sums", runs) for runs in dict.fromkeys([1, *options.runs])),

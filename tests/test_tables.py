@@ -15,7 +15,8 @@ from rdpipe.evaluation.evaluate import METRICS
 def write_run(folder, run, distortion, status="finished", k=2, side=4):
     """The evaluation of one run: train distortion as given, test distortion one nat more."""
     folder.mkdir(parents=True)
-    rows = pd.DataFrame({"part": ["train", "test"], "n": [16, 9], "status": [status] * 2})
+    axes = {"beta": [run["beta"]] * 2, "seed": [run["seed"]] * 2, "part": ["train", "test"]}
+    rows = pd.DataFrame(axes | {"n": [16, 9], "status": [status] * 2})
     values = {name: [math.nan, math.nan] for name in METRICS}
     values |= {"distortion": [distortion, distortion + 1], "rate": [7.0, 8.0]}
     write_parquet(folder / "metrics.parquet", rows.assign(**values))
@@ -162,9 +163,38 @@ def test_the_table_of_neighbours_has_each_splits_quantiles(tmp_path):
     assert shares["sparse", 0.5] == 1000
 
 
-def test_metrics_without_both_parts_are_refused(tmp_path):
-    folder = write_run(tmp_path / "0", a_run(0), 1.0)
-    rows = read_parquet(folder / "metrics.parquet")
-    write_parquet(folder / "metrics.parquet", rows[:1])
-    with pytest.raises(RdpipeError, match=r"metrics.*\.parquet does not hold one train row"):
-        write(tmp_path, [a_run(0)], [folder])
+def refused(tmp_path, runs, change):
+    """What is said of metrics after a change to one table of them; the file that was changed."""
+    folders = [write_run(tmp_path / str(i), run, 1.0) for i, run in enumerate(runs)]
+    path = folders[1] / "metrics.parquet"
+    write_parquet(path, change(read_parquet(path)))
+    with pytest.raises(RdpipeError) as error:
+        write(tmp_path, runs, folders)
+    assert not (tmp_path / "rd.parquet").exists()
+    return str(error.value), str(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows.assign(seed=4),
+        lambda rows: rows.assign(beta=0.10001),
+        lambda rows: rows.iloc[[1, 0]],
+        lambda rows: rows[:1],
+        lambda rows: pd.concat([rows, rows]),
+    ],
+    ids=["another seed", "another beta", "parts swapped", "one part", "too many rows"],
+)
+def test_metrics_of_another_run_are_refused_with_their_file(tmp_path, change):
+    runs = [a_run(seed, beta) for beta in (0.1, 1.0) for seed in (0, 1)]
+    told, path = refused(tmp_path, runs, change)
+    assert told.startswith(f"{path} has rows of other runs or parts (")
+    assert told.endswith("remove it and call snakemake again.")
+    assert "[[0.1, 1, 'train'], [0.1, 1, 'test']]" in told  # what its place says
+
+
+def test_metrics_in_another_order_than_their_runs_are_refused(tmp_path):
+    runs = [a_run(seed) for seed in (0, 1)]
+    folders = [write_run(tmp_path / str(i), run, 1.0) for i, run in enumerate(runs)]
+    with pytest.raises(RdpipeError, match=r"/1/metrics\.parquet has rows of other runs"):
+        write(tmp_path, runs, folders[::-1])

@@ -7,23 +7,26 @@ import pytest
 import torch
 
 from rdpipe.evaluation import likelihood
-from rdpipe.vae import models, networks
+from rdpipe.vae import networks
+from rdpipe.vae.models import VAE
+
+from ._runs import constant_model, evaluate, make_split, random_images
 
 SHAPE = (2, 3, 1)
 PIXELS = math.prod(SHAPE)
 
 
 def random_vae(latent=1, scale=3.0, seed=0):
-    """A network whose decoder really bends the latent space, in float64."""
+    """A model whose decoder really bends the latent space, in float64."""
     network = networks.build({"kind": "mlp", "layers": 1, "width": 8, "latent": latent}, SHAPE)
-    parameters = models.initial_parameters(network, [seed])
-    return network, {name: scale * tensor.double() for name, tensor in parameters.items()}
+    initial = VAE.initial(network, [seed]).to(dtype=torch.float64)
+    return VAE(network, {name: scale * p for name, p in initial.parameters.items()})
 
 
 def vae_that_ignores_z(logit):
-    network, parameters = random_vae(scale=0.0)
-    parameters["output.bias"].fill_(logit)
-    return network, parameters
+    vae = random_vae(scale=0.0)
+    vae.parameters["output.bias"].fill_(logit)
+    return vae
 
 
 def random_x(n, seed=0):
@@ -41,7 +44,7 @@ def noise(*shape, seed=1):
 
 def log_joint(vae, x, z):
     """log p(x|z) p(z) of one image (P,) at codes z (Z, D), as NumPy."""
-    logits = models.decode(*vae, z[None])[0].numpy()
+    logits = vae.decode(z[None])[0].numpy()
     pixels = 1 / (1 + np.exp(-logits))
     x = x.numpy()
     log_x = (x * np.log(pixels) + (1 - x) * np.log(1 - pixels)).sum(1)
@@ -59,7 +62,7 @@ def quadrature(vae, x, latent):
 @pytest.mark.parametrize("latent", [1, 2])
 def test_many_samples_agree_with_quadrature(latent):
     vae, x, k = random_vae(latent), random_x(5), 20_000
-    log_w = likelihood.log_weights(*vae, x, *posterior(5, 0.3, 0.2, latent), noise(5, k, latent))
+    log_w = likelihood.log_weights(vae, x, *posterior(5, 0.3, 0.2, latent), noise(5, k, latent))
     log_p, ess = (values[:, 0].numpy() for values in likelihood.estimate(log_w, [k]))
     truth = [quadrature(vae, image, latent) for image in x]
     # the relative error of a mean of weights is √(1/ESS - 1/K)
@@ -71,7 +74,7 @@ def test_the_bound_rises_from_the_elbo_to_log_p_with_more_samples():
     vae, repeats, samples = random_vae(), 4_000, [1, 4, 32]
     x = random_x(1)
     log_w = likelihood.log_weights(
-        *vae, x.expand(repeats, -1), *posterior(repeats, 1.5, -1.0), noise(repeats, 32, 1)
+        vae, x.expand(repeats, -1), *posterior(repeats, 1.5, -1.0), noise(repeats, 32, 1)
     )
     log_p, _ = likelihood.estimate(log_w, samples)
     bound, error = log_p.mean(0).numpy(), log_p.std(0).numpy() / math.sqrt(repeats)
@@ -87,7 +90,7 @@ def test_the_bound_rises_from_the_elbo_to_log_p_with_more_samples():
 
 def test_a_proposal_that_is_the_posterior_is_exact_at_any_number_of_samples():
     vae, x, samples = vae_that_ignores_z(-700.0), random_x(4), [1, 10, 100]
-    log_w = likelihood.log_weights(*vae, x, *posterior(4, 0.0, 0.0), noise(4, 100, 1))
+    log_w = likelihood.log_weights(vae, x, *posterior(4, 0.0, 0.0), noise(4, 100, 1))
     log_p, ess = (values.numpy() for values in likelihood.estimate(log_w, samples))
     # the logit of a pixel is -700: log p(x) = -700 Σ x, whose exponential is no float
     np.testing.assert_allclose(log_p, (-700 * x.sum(1, keepdim=True)).expand(4, 3), rtol=1e-12)
@@ -97,7 +100,7 @@ def test_a_proposal_that_is_the_posterior_is_exact_at_any_number_of_samples():
 @pytest.mark.parametrize("log_variance", [-14.0, -4.0, 2.0])
 def test_the_effective_sample_size_lies_between_one_and_k(log_variance):
     vae, x, samples = random_vae(), random_x(20), [1, 7, 500]
-    log_w = likelihood.log_weights(*vae, x, *posterior(20, 2.0, log_variance), noise(20, 500, 1))
+    log_w = likelihood.log_weights(vae, x, *posterior(20, 2.0, log_variance), noise(20, 500, 1))
     ess = likelihood.estimate(log_w, samples)[1].numpy()
     assert np.all(ess > 1 - 1e-9)
     assert np.all(ess < np.array(samples) + 1e-9)
@@ -116,7 +119,7 @@ def test_estimates_are_those_of_the_first_weights_written_out():
 def measure(vae, x, samples, seed=0, mean=0.2, log_variance=-0.5):
     random = np.random.default_rng(seed)
     posteriors = posterior(len(x), mean, log_variance)
-    return likelihood.measure_likelihood(*vae, x, *posteriors, random, samples)
+    return likelihood.measure(vae, x, *posteriors, random, samples)
 
 
 def test_metrics_are_means_over_images_with_their_standard_error():
@@ -151,11 +154,10 @@ def test_how_images_and_samples_are_cut_changes_nothing(monkeypatch):
 
 
 def test_float32_networks_lose_little():
-    network, parameters = random_vae()
-    x, samples = random_x(6), [50]
-    single = {name: tensor.float() for name, tensor in parameters.items()}
-    expected = measure((network, parameters), x, samples)
-    assert measure((network, single), x.float(), samples) == pytest.approx(expected, rel=1e-5)
+    vae, x, samples = random_vae(), random_x(6), [50]
+    expected = measure(vae, x, samples)
+    single = measure(vae.to(dtype=torch.float32), x.float(), samples)
+    assert single == pytest.approx(expected, rel=1e-5)
 
 
 def test_no_samples_no_metrics_and_one_image_no_error():
@@ -163,3 +165,13 @@ def test_no_samples_no_metrics_and_one_image_no_error():
     metrics = measure(random_vae(), random_x(1), [4])
     assert math.isnan(metrics["log_likelihood_4_se"])
     assert math.isfinite(metrics["log_likelihood_4"])
+
+
+def test_log_likelihood_of_a_decoder_that_ignores_z_is_minus_its_distortion(tmp_path):
+    model = constant_model(6, mean=0.0, log_variance=0.0)
+    split = make_split(random_images(30), random_images(20, seed=1))
+    metrics, _ = evaluate(tmp_path / "run", split, model, likelihood_images=30)
+    for k in (4, 32):
+        expected = pytest.approx(-metrics["distortion"].to_numpy(), rel=1e-6)
+        assert metrics[f"log_likelihood_{k}"].to_numpy() == expected
+        np.testing.assert_allclose(metrics[f"log_likelihood_{k}_ess"], k, rtol=1e-6)

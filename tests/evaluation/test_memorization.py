@@ -1,14 +1,14 @@
 """The optimal decoder and memorisation, against slow sums and cases whose answers are plain."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from rdpipe.evaluation.evaluate import memorization
+from rdpipe.evaluation import memorization
 
-
-def random_images(n, seed=0, shape=(3, 2, 1)):
-    return np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
+from ._runs import constant_model, copying_model, evaluate, make_split, random_images
 
 
 def random_posteriors(n, latent=3, seed=0):
@@ -79,3 +79,39 @@ def test_a_reconstruction_as_near_to_its_input_as_to_train_is_not_memorized():
     reconstructions = np.array([20, 21, 0], np.uint8).reshape(shape)
     train = np.array([30, 255, 255], np.uint8).reshape(shape)
     assert memorization.memorized(inputs, reconstructions, train).tolist() == [False, True, True]
+
+
+def test_the_optimal_decoder_is_compared_at_samples_with_inputs_and_with_the_model(tmp_path):
+    # z = 5.1 x - 1 + N(0, 1), and the model returns pixel 1/2
+    images = np.tile(np.arange(100, dtype=np.uint8), 15).reshape(1_500, 1, 1, 1)
+    model = constant_model(1, latent=1, mean=-1.0, log_variance=0.0, logit=0.0)
+    model["encoder.0.weight"][0, 0], model["mean.weight"][0, 0] = 1, 5.1
+    split = make_split(images, images)
+    metrics, _ = evaluate(tmp_path / "run", split, model, memorization_images=1_500)
+    x = np.arange(100) / 255
+    mean = 5.1 * x - 1
+    z = np.linspace(-8, 9, 2_001)
+    density = np.exp(-((z - mean[:, None]) ** 2) / 2) / math.sqrt(2 * math.pi)  # (N, Z)
+    optimal = x @ density / density.sum(0)
+    mse = np.trapezoid(density * (optimal - x[:, None]) ** 2, z).mean()
+    gap = np.trapezoid(density * (optimal - 0.5) ** 2, z).mean()
+    for part in ("train", "test"):
+        assert metrics["optimal_mse"][part] == pytest.approx(mse, rel=0.1)
+        assert metrics["optimal_gap"][part] == pytest.approx(gap, rel=0.02)
+    assert metrics["optimal_mse"]["train"] != metrics["optimal_mse"]["test"]
+
+
+def test_memorization_is_the_share_of_test_images_reconstructed_as_training_images(tmp_path):
+    # the model returns 146, which is a training image, or the input if that is black or white
+    black_and_white = np.array([0, 255] * 10, np.uint8).reshape(20, 1, 1, 1)
+    grey = np.full((20, 1, 1, 1), 146, np.uint8)
+    constant = constant_model(1)
+    for name, train, test, model, expected in (
+        ("as train", grey, black_and_white, constant, 1),
+        ("as train, too", grey, grey, constant, 0),  # no nearer to train than to the input
+        ("as input", grey, black_and_white, copying_model(), 0),
+        ("half", grey, np.concatenate([black_and_white, grey]), constant, 0.5),
+    ):
+        metrics, _ = evaluate(tmp_path / name, make_split(train, test), model)
+        assert metrics["memorization"]["test"] == expected
+        assert math.isnan(metrics["memorization"]["train"])

@@ -8,6 +8,7 @@ import torch
 from rdpipe.training import objectives
 from rdpipe.training.objectives import Objective
 from rdpipe.vae import models, networks
+from rdpipe.vae.models import VAE
 
 PENALTIES = ["rate", "mutual_information", "marginal_kl"]
 N = 16_384
@@ -23,12 +24,10 @@ def penalty(
 ) -> torch.Tensor:
     """The penalty (R,) of posteriors (R, B, D)."""
     network = networks.build({"kind": "mlp", "layers": 1, "width": 4, "latent": LATENT}, (2, 2, 1))
-    initial = models.initial_parameters(network, len(mean) * [0])
-    parameters = {name: p.to(mean.dtype) for name, p in initial.items()}
-    monkeypatch.setattr(models, "encode", lambda *_: (mean, log_variance))
-    objective = Objective(network, kind, torch.ones(len(mean)), N)
+    vae = VAE.initial(network, len(mean) * [0]).to(dtype=mean.dtype)
+    monkeypatch.setattr(VAE, "encode", lambda *_: (mean, log_variance))
     x = torch.zeros(1, mean.shape[1], 4, dtype=mean.dtype)
-    return objectives.terms(objective, parameters, x, noise)[2]
+    return objectives.terms(Objective(kind, torch.ones(len(mean)), N), vae, x, noise)[2]
 
 
 def normals(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -100,3 +99,22 @@ def test_float32_is_enough_where_posteriors_are_narrow(
     assert (single[0] - exact[0]).abs().max() < nats
     for a, b in zip(single[1:], exact[1:], strict=True):
         assert (a - b).abs().max() < share * b.abs().max()
+
+
+def test_the_objective_is_the_distortion_and_beta_times_the_penalty() -> None:
+    objective = Objective("rate", torch.tensor([0.001, 5.0]), N)
+    total = objective.total(torch.tensor([100.0, 200.0]), torch.tensor([30.0, 4.0]))
+    assert total.tolist() == pytest.approx([100.03, 220.0])
+
+
+def test_runs_may_share_a_batch_and_its_noise() -> None:
+    arch = {"kind": "mlp", "layers": 1, "width": 4, "latent": LATENT}
+    vae = VAE.initial(networks.build(arch, (2, 2, 1)), [0, 1]).to(dtype=torch.float64)
+    x, noise = torch.rand(1, 20, 4).double(), normals(1, 20, LATENT)
+    for kind in PENALTIES:
+        objective = Objective(kind, torch.ones(2), N)
+        shared = objectives.terms(objective, vae, x, noise)
+        repeated = objectives.terms(objective, vae, x.repeat(2, 1, 1), noise.repeat(2, 1, 1))
+        for a, b in zip(shared, repeated, strict=True):
+            assert a.shape == (2,)
+            torch.testing.assert_close(a, b)

@@ -21,22 +21,20 @@ def random_posteriors(*shape, width=1.0, seed=0):
     return mean, log_variance, mean + (log_variance / 2).exp() * noise
 
 
-def batch_estimate(z, mean, log_variance, n):
-    """log q(z_b) from a batch, the samples' own densities computed from them."""
-    own = densities.log_posterior(z, mean, log_variance)
-    return densities.log_aggregate_posterior_batch(z, mean, log_variance, own, n)
-
-
 def normal(mean, log_variance):
     """PyTorch's own."""
     return Independent(Normal(mean, (log_variance / 2).exp()), 1)
 
 
+def batch_estimate(z, mean, log_variance, n):
+    """log q(z_b) from a batch; PyTorch gives the samples' own densities."""
+    own = normal(mean, log_variance).log_prob(z)
+    return densities.log_aggregate_posterior_batch(z, mean, log_variance, own, n)
+
+
 def test_densities_are_those_of_pytorch():
     mean, log_variance, z = random_posteriors(2, 3, 40, 5, width=0.3)
-    posterior, prior = normal(mean, log_variance), normal(torch.zeros(5), torch.zeros(5))
-    own = densities.log_posterior(z, mean, log_variance)
-    torch.testing.assert_close(own, posterior.log_prob(z))
+    prior = normal(torch.zeros(5), torch.zeros(5))
     torch.testing.assert_close(densities.log_prior(z), prior.log_prob(z).double())
     # of every sample in the second axis from the end under every posterior in the last
     z = z[..., :7, :]
@@ -44,11 +42,11 @@ def test_densities_are_those_of_pytorch():
     torch.testing.assert_close(densities.log_densities(z, mean, log_variance), pairs)
 
 
-def test_a_samples_own_density_needs_no_more_than_its_noise():
+def test_the_density_of_a_sample_needs_no_more_than_its_noise():
     mean, log_variance, noise = torch.randn(3, 40, 5, dtype=torch.float64)
     z = mean + (log_variance / 2).exp() * noise
     own = densities.log_own_posterior(noise, log_variance)
-    torch.testing.assert_close(own, densities.log_posterior(z, mean, log_variance))
+    torch.testing.assert_close(own, normal(mean, log_variance).log_prob(z))
 
 
 @pytest.mark.parametrize("width", [1.0, 1.5e-3, 1e-4])
@@ -63,29 +61,26 @@ def test_log_densities_of_narrow_posteriors_are_exact(width):
     np.testing.assert_allclose(log_each[near], expected[near], atol=1e-9)
 
 
-def test_batch_estimate_of_q_is_its_formula():
-    mean, log_variance, z = random_posteriors(2, 5, 3, width=0.8)
-    n = 70
-    each = densities.log_densities(z, mean, log_variance).exp()
-    log_q = batch_estimate(z, mean, log_variance, n)
-    for r, b in itertools.product(range(2), range(5)):
-        others = sum(each[r, b, other] for other in range(5) if other != b)
-        q = each[r, b, b] / n + (n - 1) / (n * 4) * others
-        assert log_q[r, b].item() == pytest.approx(q.log().item(), abs=1e-12)
-
-
-def test_batch_estimate_of_q_is_unbiased():
-    mean, log_variance, z = random_posteriors(6, 2, width=0.8)
-    truth = densities.log_densities(z, mean, log_variance).exp().mean(1)[0]
-    batches = [[0, *others] for others in itertools.combinations(range(1, 6), 2)]
-    estimates = [batch_estimate(z[b], mean[b], log_variance[b], 6)[0].exp() for b in batches]
-    torch.testing.assert_close(torch.stack(estimates).mean(), truth)
+@pytest.mark.parametrize("size", [2, 3, 6])
+def test_the_batch_estimate_of_q_is_unbiased(size):
+    """Its mean over all batches with a sample's own example is the density of the mixture."""
+    mean, log_variance, z = random_posteriors(2, 6, 3, width=0.8)
+    posteriors = [normal(mean[:, n], log_variance[:, n]) for n in range(6)]
+    for own in range(6):
+        truth = sum(posterior.log_prob(z[:, own]).exp() for posterior in posteriors) / 6
+        others = [n for n in range(6) if n != own]
+        batches = [[own, *chosen] for chosen in itertools.combinations(others, size - 1)]
+        estimates = [
+            batch_estimate(z[:, batch], mean[:, batch], log_variance[:, batch], 6)[:, 0].exp()
+            for batch in batches
+        ]
+        torch.testing.assert_close(torch.stack(estimates).mean(0), truth, rtol=1e-12, atol=0)
 
 
 def test_a_single_example_is_its_own_aggregate():
     mean, log_variance, z = random_posteriors(4, 1, 3)
     log_q = batch_estimate(z, mean, log_variance, 1)
-    torch.testing.assert_close(log_q, densities.log_posterior(z, mean, log_variance))
+    torch.testing.assert_close(log_q, normal(mean, log_variance).log_prob(z))
 
 
 def test_gradients_are_those_of_finite_differences():

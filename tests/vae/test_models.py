@@ -1,15 +1,14 @@
-"""Models: each run of a pack is one ordinary VAE, and D and R are what they say."""
+"""Models: each run of a pack is one ordinary VAE."""
 
 import math
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdpipe.vae import models, networks
-from rdpipe.vae.networks import Network
+from rdpipe.vae import bernoulli, models, networks
+from rdpipe.vae.models import VAE
 
 MLP = {"kind": "mlp", "layers": 2, "width": 7, "latent": 3}
 CNN = {"kind": "cnn", "layers": 2, "channels": 5, "dense": 0, "latent": 3}
@@ -18,13 +17,12 @@ SHAPE = (7, 10, 3)  # halved to 3 × 5, then to 1 × 2
 ARCHS = pytest.mark.parametrize("arch", [MLP, CNN, DENSE], ids=["mlp", "cnn", "cnn-dense"])
 
 
-def random_network(
-    arch: dict[str, Any], shape: tuple[int, ...]
-) -> tuple[Network, dict[str, Tensor]]:
-    """A network and float64 parameters of two runs."""
-    network = networks.build(arch, shape)
-    parameters = models.initial_parameters(network, [0, 1])
-    return network, {name: p.double().requires_grad_() for name, p in parameters.items()}
+def random_vae(arch: dict[str, Any], shape: tuple[int, ...]) -> VAE:
+    """Two runs in float64, whose parameters ask for gradients."""
+    vae = VAE.initial(networks.build(arch, shape), [0, 1]).to(dtype=torch.float64)
+    for p in vae.parameters.values():
+        p.requires_grad_()
+    return vae
 
 
 # --- initial parameters ---------------------------------------------------------------------------
@@ -33,15 +31,15 @@ def random_network(
 @ARCHS
 def test_initial_parameters_are_a_function_of_the_seed_alone(arch: dict[str, Any]) -> None:
     network = networks.build(arch, SHAPE)
-    packed = models.initial_parameters(network, [5, 0, 5])
-    alone = models.initial_parameters(network, [5])
+    packed = VAE.initial(network, [5, 0, 5]).parameters
+    alone = VAE.initial(network, [5]).parameters
     for name, p in packed.items():
         assert torch.equal(p[0], p[2]) and not torch.equal(p[0], p[1])
         assert torch.equal(p[:1], alone[name])
 
 
 def test_initial_parameters_of_an_mlp_are_pinned() -> None:
-    parameters = models.initial_parameters(networks.build(MLP, (4, 4, 3)), [0, 1])
+    parameters = VAE.initial(networks.build(MLP, (4, 4, 3)), [0, 1]).parameters
     last = {name: p[1].flatten()[-1].item() for name, p in parameters.items()}
     assert last == {
         "encoder.0.weight": 0.11119262874126434, "encoder.0.bias": 0.14264285564422607,
@@ -74,7 +72,7 @@ def test_initial_parameters_are_those_of_pytorch() -> None:
         (cnn, "output", nn.ConvTranspose2d(32, 3, 4)),
     ]
     for arch, name, theirs in layers:
-        parameters = models.initial_parameters(networks.build(arch, (16, 16, 3)), [0])
+        parameters = VAE.initial(networks.build(arch, (16, 16, 3)), [0]).parameters
         assert len(parameters) == 2 * sum(a is arch for a, _, _ in layers)
         weight, bias = parameters[f"{name}.weight"][0], parameters[f"{name}.bias"][0]
         # a dense layer's weight is (in, out) here, (out, in) there
@@ -149,12 +147,12 @@ def plain(
     ],
 )
 def test_every_run_is_one_ordinary_network(arch: dict[str, Any], shape: tuple[int, ...]) -> None:
-    network, parameters = random_network(arch, shape)
+    vae = random_vae(arch, shape)
     x, z = torch.rand(2, 4, math.prod(shape)).double(), torch.randn(2, 4, 3).double()
-    mean, log_variance = models.encode(network, parameters, x)
-    logits = models.decode(network, parameters, z)
+    mean, log_variance = vae.encode(x)
+    logits = vae.decode(z)
     for r in range(2):
-        run = {name: p[r].detach() for name, p in parameters.items()}
+        run = vae.run(r)
         theirs = plain(arch, shape, run, x[r], z[r])
         for a, b in zip((mean[r], log_variance[r], logits[r]), theirs, strict=True):
             torch.testing.assert_close(a, b)
@@ -162,17 +160,18 @@ def test_every_run_is_one_ordinary_network(arch: dict[str, Any], shape: tuple[in
 
 @ARCHS
 def test_gradients_of_a_pack_are_those_of_its_runs(arch: dict[str, Any]) -> None:
-    network, parameters = random_network(arch, SHAPE)
+    vae = random_vae(arch, SHAPE)
     x = torch.rand(2, 4, math.prod(SHAPE)).double()
 
-    def gradients(p: dict[str, Tensor], x: Tensor) -> tuple[Tensor, ...]:
-        mean, log_variance = models.encode(network, p, x)
-        logits = models.decode(network, p, models.sample(mean, log_variance, torch.ones_like(mean)))
-        return torch.autograd.grad(models.distortion(logits, x).sum(), list(p.values()))
+    def gradients(vae: VAE, x: Tensor) -> tuple[Tensor, ...]:
+        mean, log_variance = vae.encode(x)
+        logits = vae.decode(models.sample(mean, log_variance, torch.ones_like(mean)))
+        distortion = bernoulli.distortion(logits, x).sum()
+        return torch.autograd.grad(distortion, list(vae.parameters.values()))
 
-    packed = gradients(parameters, x)
+    packed = gradients(vae, x)
     for r in range(2):
-        run = {name: p[r : r + 1] for name, p in parameters.items()}
+        run = VAE(vae.network, {name: p[r : r + 1] for name, p in vae.parameters.items()})
         for a, b in zip(packed, gradients(run, x[r : r + 1]), strict=True):
             torch.testing.assert_close(a[r : r + 1], b)
             assert b.any()
@@ -180,36 +179,66 @@ def test_gradients_of_a_pack_are_those_of_its_runs(arch: dict[str, Any]) -> None
 
 @ARCHS
 def test_a_batch_may_be_shared_by_the_runs(arch: dict[str, Any]) -> None:
-    network, parameters = random_network(arch, SHAPE)
+    vae = random_vae(arch, SHAPE)
     x = torch.rand(1, 5, math.prod(SHAPE)).double()
-    shared = models.encode(network, parameters, x)
-    repeated = models.encode(network, parameters, x.repeat(2, 1, 1))
+    shared = vae.encode(x)
+    repeated = vae.encode(x.repeat(2, 1, 1))
     for a, b in zip(shared, repeated, strict=True):
         torch.testing.assert_close(a, b)
 
 
-# --- distortion and rate --------------------------------------------------------------------------
+# --- moving and reading ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_distortion_is_bernoulli_cross_entropy(shared: bool) -> None:
-    logits = (20 * torch.randn(3, 5, 48).double()).requires_grad_()
-    x = torch.rand(1 if shared else 3, 5, 48).double()
-    x[:, :, ::7] = x[:, :, ::7].round()
-    weight = torch.tensor([1.0, 0.5, 2.0]).double()
+def test_a_model_moves_as_a_whole_and_stays_what_it_was() -> None:
+    vae = VAE.initial(networks.build(MLP, SHAPE), [0, 1])
+    assert (vae.dtype, vae.device) == (torch.float32, torch.device("cpu"))
+    moved = vae.to(dtype=torch.float64)
+    assert moved.dtype == torch.float64 and vae.dtype == torch.float32
+    assert moved.network is vae.network
+    for name, p in moved.parameters.items():
+        assert p.dtype == torch.float64 and torch.equal(p.float(), vae.parameters[name])
+    assert vae.to("meta").device == torch.device("meta")
 
-    ours = models.distortion(logits, x)
-    (gradient,) = torch.autograd.grad((weight * ours).sum(), logits)
-    target = x.expand(3, -1, -1)
-    theirs = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(2).mean(1)
-    (expected,) = torch.autograd.grad((weight * theirs).sum(), logits)
 
-    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
-    torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-15)
+def test_a_run_of_a_model_is_a_copy_of_its_parameters() -> None:
+    vae = random_vae(MLP, SHAPE)
+    run = vae.run(1)
+    before = {name: p.clone() for name, p in run.items()}
+    with torch.no_grad():
+        for p in vae.parameters.values():
+            p.add_(1)
+    assert not any(p.requires_grad for p in run.values())
+    for name, p in run.items():
+        assert torch.equal(p, before[name]) and torch.equal(p + 1, vae.parameters[name][1])
+
+
+# --- pixels, samples and the rate -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_intensities_are_pixels_between_black_0_and_white_1(dtype: torch.dtype) -> None:
+    pixels = torch.arange(256, dtype=torch.uint8).view(2, 128)
+    x = models.intensities(pixels, dtype)
+    assert x.dtype == dtype and x.shape == (2, 128)
+    assert x.min() == 0 and x.max() == 1
+    assert torch.equal((255 * x).round().to(torch.uint8), pixels)
+    assert x[0, 51] == torch.tensor(0.2, dtype=dtype)
+
+
+def test_samples_have_the_mean_and_variance_of_their_posterior() -> None:
+    mean, log_variance = torch.tensor([0.7, -3.0]), torch.tensor([-1.0, 2.0])
+    z = models.sample(mean, log_variance, torch.randn(100_000, 2))
+    variance = log_variance.exp()
+    errors = (z.mean(0) - mean) / (variance / 100_000).sqrt()
+    assert errors.abs().max() < 5
+    assert z.var(0) / variance == pytest.approx([1, 1], abs=5 * math.sqrt(2 / 100_000))
 
 
 def test_rate_is_the_divergence_from_the_prior() -> None:
     mean, log_variance = torch.randn(2, 4, 6, 3).double()
+    log_variance[0] -= 12  # narrow posteriors, as at a small β
     q = torch.distributions.Normal(mean, (log_variance / 2).exp())
     kl = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0))
     torch.testing.assert_close(models.rate(mean, log_variance), kl.sum(2))
+    assert models.rate(torch.zeros(1, 3), torch.zeros(1, 3)).item() == 0

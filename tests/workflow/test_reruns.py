@@ -59,6 +59,51 @@ def test_a_comment_or_docstring_in_any_module(checkout):
     assert checkout.snakemake().nothing
 
 
+def test_a_log_line(checkout):
+    checkout.edit("src/rdpipe/common/progress.py", "s left", "seconds to go")
+    checkout.append("src/rdpipe/common/errors.py", "\nEXTRA = 1\n")
+    assert checkout.snakemake().nothing
+
+
+GELU = '''"""Multilayer perceptrons with GELU."""
+
+from rdpipe.vae.networks import mirrored
+
+
+def build(arch, image_shape):
+    """An encoder of `layers` hidden layers with `width` units each, and its mirror image."""
+    hidden = arch["layers"] * [(arch["width"],)]
+    return mirrored(image_shape, hidden, arch["latent"], gelu)
+
+
+def gelu(h):
+    """x Φ(x)."""
+    from torch.nn.functional import gelu
+
+    return gelu(h)
+'''
+
+
+def test_a_new_kind_of_architecture_computes_only_its_own_runs(checkout):
+    """Two files: its module, and its settings."""
+    (checkout.path / "src/rdpipe/vae/gelu_mlp.py").write_text(GELU, "utf-8")
+    settings = "src/rdpipe/study/settings/archs.py"
+    kind = (
+        'class GeluMLP(_Arch):\n    kind: Literal["gelu_mlp"]\n    width: PositiveInt = 512\n\n\n'
+    )
+    checkout.edit(
+        settings, "Arch = Annotated[MLP | CNN,", kind + "Arch = Annotated[MLP | CNN | GeluMLP,"
+    )
+    assert checkout.snakemake().nothing
+    arch = {"kind": "gelu_mlp", "layers": 1, "width": 8, "latent": 2}
+    how = {"archs": {"gelu": arch}, "experiments": {"fig3": {"archs": ["mlp-1", "gelu"]}}}
+    outcome = checkout.snakemake(**how)
+    assert outcome.code == 0, outcome.text
+    new = {title.replace("mlp-1", "gelu") for title in TRAINING | EVALUATION}
+    assert outcome.computed == new | {"tables fig3", "figures fig3"}
+    assert checkout.snakemake(**how).nothing
+
+
 def test_a_line_in_a_figure_module(checkout):
     checkout.append("src/rdpipe/figures/fig3.py", "\nEXTRA = 1\n")
     assert checkout.snakemake().computed == {"figures fig3"}

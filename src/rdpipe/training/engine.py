@@ -148,6 +148,8 @@ class Engine:
         Adam's moments by name of the parameter, changed in place, too.
     groups
         The runs, in their order, as they are computed: one after another, or on a GPU together.
+    capturable
+        Whether `advance` captures steps as CUDA graphs: on a GPU, until a capture fails.
     """
 
     def __init__(
@@ -183,7 +185,7 @@ class Engine:
         self._at = torch.zeros(1, dtype=torch.int64, device=like.device)
         self._loaded: int | None = None  # the chunk in the buffers
         self._graphs: list[tuple[int, torch.cuda.CUDAGraph]] = []
-        self._capturable = like.is_cuda
+        self.capturable = like.is_cuda
 
     def _group(self, objective: Objective, runs: slice, seeds: slice | Tensor) -> Group:
         parameters = {name: p[runs].requires_grad_() for name, p in self.vae.parameters.items()}
@@ -217,7 +219,7 @@ class Engine:
             left = min(steps, CHUNK - at)
             if self._graphs:
                 taken = self._replay(left)
-            elif self._capturable:
+            elif self.capturable:
                 taken = self._warm_up(min(left, WARM_UP))
             else:
                 taken = self._take(left, deadline)
@@ -229,6 +231,16 @@ class Engine:
         """Intensities (S, B, P) and noise (S, B, D) of the next step, for each seed."""
         rows, noise = (part.index_select(0, self._at)[0] for part in (self._rows, self._noise))
         return intensities(self._pixels[rows], noise.dtype), noise
+
+    def step(self) -> None:
+        """Take the next step of every run, without waiting for the device.
+
+        `advance` calls it, after it has loaded what the step needs.
+        """
+        x, noise = self.batch()
+        values = [group.take_step(x, noise, self._learning_rate) for group in self.groups]
+        self._values.index_copy_(0, self._at, torch.cat(values, 1)[None])
+        self._at += 1
 
     def _load(self, chunk: int) -> None:
         """Fill the buffers with what a chunk's steps need."""
@@ -247,7 +259,7 @@ class Engine:
         """Take up to `count` steps one by one; how many."""
         taken = 0
         while taken < count and (taken == 0 or time.monotonic() < deadline):
-            self._step()
+            self.step()
             taken += 1
         return taken
 
@@ -257,7 +269,7 @@ class Engine:
         aside.wait_stream(current)
         with torch.cuda.stream(aside):
             for _ in range(count):
-                self._step()
+                self.step()
         current.wait_stream(aside)
         self._capture(aside)
         return count
@@ -279,7 +291,7 @@ class Engine:
                 graph = torch.cuda.CUDAGraph()
                 with torch.cuda.graph(graph, pool=pool, stream=stream):
                     for _ in range(size):
-                        self._step()
+                        self.step()
                 graphs.append((size, graph))
         except RuntimeError as error:
             # where a capture ends badly, torch says no more than that and leaves the other stream
@@ -288,13 +300,6 @@ class Engine:
             if isinstance(cause, torch.OutOfMemoryError):
                 raise cause from None
             log.warning("steps are launched one by one, as CUDA graphs failed (%s)", cause)
-            self._capturable = False
+            self.capturable = False
         else:
             self._graphs = graphs
-
-    def _step(self) -> None:
-        """One step of every run, without waiting for the device."""
-        x, noise = self.batch()
-        values = [group.take_step(x, noise, self._learning_rate) for group in self.groups]
-        self._values.index_copy_(0, self._at, torch.cat(values, 1)[None])
-        self._at += 1

@@ -10,7 +10,7 @@ from rdpipe.vae.networks import Layer, Network
 
 def products(network: Network) -> int:
     """Multiplications for one example, forward."""
-    return sum(map(_products, network.layers()))
+    return sum(map(layer_products, network.layers()))
 
 
 def numbers(network: Network, batch_size: int) -> int:
@@ -28,8 +28,11 @@ def parameters(network: Network) -> int:
     return sum(math.prod(layer.weight) + math.prod(layer.bias) for layer in network.layers())
 
 
-def _products(layer: Layer) -> int:
-    """A convolution multiplies its weight at every pixel of the smaller of its two images."""
+def layer_products(layer: Layer) -> int:
+    """Multiplications of one layer for one example, forward.
+
+    A convolution multiplies its weight at every pixel of the smaller of its two images.
+    """
     small = min(layer.inputs, layer.outputs, key=lambda shape: shape[0])
     pixels = math.prod(small[:2]) if len(layer.weight) > 2 else 1
     return math.prod(layer.weight) * pixels
