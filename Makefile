@@ -7,7 +7,9 @@ CORES ?= all
 TORCH := 2.13.0
 
 BIN := .venv/bin
+# Marks of what is installed: what running a study needs; and what only developers need.
 INSTALLED := .venv/.installed
+TOOLS := .venv/.tools
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slurm lint format lock schema bench clean
@@ -15,7 +17,7 @@ INSTALLED := .venv/.installed
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-# Written last, so that an installation that fails half-way is taken up again.
+# Each mark is written last, so that an installation that fails half-way is taken up again.
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "rdpipe needs Python 3.11 or newer, but '$(PYTHON)' is not: name one, as in" \
@@ -26,40 +28,51 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/pip install --no-deps --editable .
 	@touch $@
 
-install: $(INSTALLED) ## Create the environment in .venv, which the others do by themselves
+$(TOOLS): $(INSTALLED) requirements-dev.lock
+	$(BIN)/pip install --requirement requirements-dev.lock --constraint requirements.lock
+	@touch $@
 
-demo: $(INSTALLED) ## Run a small study from data to figures (minutes)
+install: $(INSTALLED) ## Create the environment in .venv, as the other targets do by themselves
+
+demo: $(INSTALLED) ## Run a small study from data to figures (three minutes)
 	$(BIN)/snakemake --configfile config/demo.yaml --cores $(CORES)
 	@echo "Done: results/figures/fig3.pdf and its like, the claims in results/figures/claims.pdf," \
 		"and the tables in results/tables/*/rd.csv."
 
-test: $(INSTALLED) ## Run all tests
+test: $(TOOLS) ## Run all tests
 	$(BIN)/pytest -n 2
 
-test-slurm: $(INSTALLED) ## Run the study of the tests on a SLURM of this machine's own (as root, on Debian)
+test-slurm: $(TOOLS) ## Run the study of the tests on a SLURM of this machine's own (as root, on Debian)
 	tests/slurm/run.sh
 
-lint: $(INSTALLED) ## Check style, types and the workflow
+lint: $(TOOLS) ## Check style, types and the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 
-format: $(INSTALLED) ## Format the code and mend what ruff can mend
+format: $(TOOLS) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-# pip freeze knows the local builds (+cpu) and CUDA libraries of this machine; the lock does not.
-lock: ## Resolve requirements.lock anew from pyproject.toml
+# pip freeze knows the local builds (+cpu) and CUDA libraries of this machine; the locks do not.
+lock: ## Resolve both lock files anew from pyproject.toml
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && set -e; \
+	pins() { $$fresh/bin/pip freeze --all --exclude pip --exclude-editable | \
+	  grep -vE '^(cuda|nvidia|triton)' | sed 's/+.*//'; }; \
 	$(PYTHON) -m venv $$fresh; \
+	$$fresh/bin/pip install --editable '.[slurm]' torch==$(TORCH); \
+	pins > $$fresh/run; \
 	$$fresh/bin/pip install --editable '.[dev,slurm,test]' torch==$(TORCH); \
-	$$fresh/bin/pip freeze --all --exclude pip --exclude-editable > $$fresh/frozen; \
-	{ sed -n '/^#/p' requirements.lock; \
-	  grep -vE '^(cuda|nvidia|triton)' $$fresh/frozen | sed 's/+.*//'; } > $$fresh/lock; \
-	cp $$fresh/lock requirements.lock
+	pins | grep -vxFf $$fresh/run > $$fresh/dev; \
+	for lock in run dev; do \
+	  file=requirements$$(test $$lock = dev && echo -dev).lock; \
+	  { sed -n '/^#/p' $$file; cat $$fresh/$$lock; } > $$fresh/lock; \
+	  cp $$fresh/lock $$file; \
+	done
 
 schema: $(INSTALLED) ## Write JSON schemas and docs/settings.md from rdpipe.study.settings
 	$(BIN)/rdpipe schema > workflow/schemas/config.schema.json

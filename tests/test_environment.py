@@ -1,4 +1,4 @@
-"""The lock file, the conda environment and pyproject.toml name the same packages."""
+"""The lock files, the conda environment and pyproject.toml name the same packages."""
 
 import tomllib
 
@@ -12,12 +12,9 @@ from tests import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
-EXTRAS = [
-    Requirement(line)
-    for name, group in PROJECT["optional-dependencies"].items()
-    for line in group
-    if name != "bench"  # what is only compared with, and nobody needs
-]
+EXTRAS = PROJECT["optional-dependencies"]
+RUN = RUNTIME + [Requirement(line) for line in EXTRAS["slurm"]]
+DEVELOP = [Requirement(line) for name in ("dev", "test") for line in EXTRAS[name]]
 
 
 def pins(lines: list[str]) -> dict[str, Version]:
@@ -26,19 +23,33 @@ def pins(lines: list[str]) -> dict[str, Version]:
     return dict(zip(map(canonicalize_name, names), map(Version, versions), strict=True))
 
 
-def lock() -> dict[str, Version]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+def lock(name: str = "requirements.lock") -> dict[str, Version]:
+    lines = (ROOT / name).read_text().splitlines()
     return pins([line for line in lines if not line.startswith("#")])
 
 
-@pytest.mark.parametrize("requirement", RUNTIME + EXTRAS, ids=lambda each: each.name)
+@pytest.mark.parametrize("requirement", RUN, ids=lambda each: each.name)
 def test_the_lock_pins_a_version_that_pyproject_admits(requirement: Requirement) -> None:
     version = lock()[canonicalize_name(requirement.name)]
     assert version in requirement.specifier, "run `make lock`"
 
 
-def test_the_lock_names_no_local_builds() -> None:
-    assert [name for name, version in lock().items() if version.local] == []
+@pytest.mark.parametrize("requirement", DEVELOP, ids=lambda each: each.name)
+def test_one_of_the_locks_pins_what_developers_need(requirement: Requirement) -> None:
+    both = lock() | lock("requirements-dev.lock")
+    assert both[canonicalize_name(requirement.name)] in requirement.specifier, "run `make lock`"
+
+
+def test_a_demo_installs_no_tools_of_developers() -> None:
+    tools = {"pytest", "mypy", "ruff", "snakefmt", "pre-commit", "import-linter"}
+    assert tools & set(lock()) == set()
+    assert tools <= set(lock("requirements-dev.lock"))
+    assert set(lock()) & set(lock("requirements-dev.lock")) == set()
+
+
+def test_the_locks_name_no_local_builds() -> None:
+    both = lock() | lock("requirements-dev.lock")
+    assert [name for name, version in both.items() if version.local] == []
 
 
 def test_the_conda_environment_holds_the_runtime_pins_of_the_lock() -> None:

@@ -212,7 +212,6 @@ def test_snakemake_killed_in_mid_study(checkout):
     process.wait()
     checkout.edit(ADAPTER, wait, "")
     before = objects(checkout)
-    assert checkout.snakemake("--unlock", **how).code == 0
     outcome = checkout.snakemake(**how)
     assert outcome.code == 0
     assert "training half/mlp-1 beta=1 seed=1" in outcome.computed
@@ -247,7 +246,6 @@ def test_everything_killed_while_a_result_is_published(checkout, links):
     assert killed.returncode == -signal.SIGKILL
     checkout.edit(ADAPTER, kill, "")
     before = objects(checkout)
-    assert checkout.snakemake("--unlock", **how).code == 0
     outcome = checkout.snakemake(**how)
     assert outcome.code == 0
     left = {"evaluation half/mlp-1 beta=1 seed=1", "tables fig3", "figures fig3"}

@@ -10,7 +10,7 @@ SOURCE = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, SOURCE)
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
 
-from rdpipe.study import slurm
+from rdpipe.study import lock, slurm
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store.fingerprint import title
 from rdpipe.study.plan import RESULTS, RUN_PATH, RUN_STAGES, Plan, address_pattern
@@ -21,6 +21,7 @@ from rdpipe.study.files import refuse_repeated_keys
 from rdpipe.study.reading import read_study
 from rdpipe.study.settings.study import STAGES
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 try:
     if workflow.is_main_process:
@@ -34,6 +35,11 @@ try:
 except RdpipeError as error:
     raise WorkflowError(str(error))
 NEEDS = needs(study)
+
+# A dry run takes no lock, so it removes none.
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    if told := lock.enter(Path(".snakemake")):
+        logger.info(told)
 
 
 # The wildcard of a stage is an address: a name and a digest. The plan refuses addresses that do not
