@@ -22,6 +22,15 @@ def test_one_effect_has_students_interval():
     assert interval.deviation == pytest.approx(math.sqrt(2.5))
 
 
+def test_where_the_largest_is_chosen_the_lower_end_lies_half_as_far_again():
+    """With five seeds: √(1/5 + 1/4) is 1.5 times √(1/5). The upper end needs no correction."""
+    clear = np.array([1.0, 2, 3, 4, 5])
+    alone, chosen = largest(clear[:, None]), largest(np.stack([clear, clear - 50], axis=1))
+    assert chosen.effect == alone.effect
+    assert chosen.effect - chosen.low == pytest.approx(1.5 * (alone.effect - alone.low))
+    assert chosen.high == pytest.approx(alone.high)
+
+
 def test_a_seed_without_all_effects_is_left_out():
     effects = np.random.default_rng(0).normal(size=(6, 3))
     lacking = effects.copy()

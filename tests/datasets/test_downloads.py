@@ -52,8 +52,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def busy(self, first: int) -> None:
         """Too busy at the first time."""
-        busy = [manner for manner, _ in self.server.asked].count("busy") == 1  # type: ignore[attr-defined]
-        self.send_error(503) if busy else self._send(200, DATA)
+        self._fails_first("busy", 503)
+
+    def faulty(self, first: int) -> None:
+        """Has a fault of its own at the first time."""
+        self._fails_first("faulty", 500)
+
+    def _fails_first(self, manner: str, status: int) -> None:
+        attempts = [asked for asked, _ in self.server.asked].count(manner)  # type: ignore[attr-defined]
+        self.send_error(status) if attempts == 1 else self._send(200, DATA)
 
     def _send(self, status: int, data: bytes, stop: int | None = None, **headers: str) -> None:
         self.send_response(status)
@@ -95,7 +102,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.endswith(".lock")}
 
 
-@pytest.mark.parametrize("manner", ["plain", "rangeless", "compressed", "busy"])
+@pytest.mark.parametrize("manner", ["plain", "rangeless", "compressed", "busy", "faulty"])
 def test_a_file_is_downloaded_byte_for_byte(manner, url, tmp_path) -> None:
     path = fetch("x.gz", sha256=SHA256, urls=[url(manner)], folder=tmp_path / "new")
     assert path.read_bytes() == DATA

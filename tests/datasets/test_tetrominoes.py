@@ -55,6 +55,15 @@ def test_images_are_those_of_an_independent_slow_rendering() -> None:
     assert difference.max() <= 0.5 + 1
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.0, 5.0])
+def test_a_shape_drawn_alone_is_whole_at_every_angle(scale: float) -> None:
+    """Its neighbours in a table do not widen the part of the image that is drawn."""
+    for angle in range(3, 360, 10):  # no edge runs through centres of sub-pixels
+        factors = (float(angle), 0.0, scale, 15.0, 15.0)
+        image = render(pd.DataFrame([factors], columns=list(FACTORS)))[0]
+        assert abs(image - slow_image(*factors)).max() <= 0.5 + 1
+
+
 @pytest.mark.parametrize("angle", [0, 90, 180, 270, 360])
 def test_upright_shapes_are_exact(angle: float) -> None:
     # blocks of 4 pixels around (16, 16): every pixel is all inside or all outside

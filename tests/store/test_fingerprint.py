@@ -378,6 +378,28 @@ def test_fingerprint_is_read_from_disk_each_time(tmp_path, monkeypatch):
     assert fingerprint(["toy.sub"]) == before
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import toy.sub.beside",
+        "from toy.sub import beside",
+        "from toy.sub.beside import VALUE",
+        "from . import beside",
+        "from .beside import VALUE",
+        "from ..sub import beside",
+        "from ..sub.beside import VALUE",
+    ],
+)
+def test_an_import_counts_however_it_is_written(line, tmp_path, monkeypatch):
+    package = tmp_path / "toy"
+    (package / "sub").mkdir(parents=True)
+    for name in ("__init__", "sub/__init__", "sub/beside"):
+        (package / f"{name}.py").write_text("")
+    (package / "sub/one.py").write_text(f"{line}\n")
+    monkeypatch.setattr(fp, "PACKAGE", package)
+    assert closure(["toy.sub.one"]) == ["toy", "toy.sub", "toy.sub.beside", "toy.sub.one"]
+
+
 def test_the_title_of_a_module_is_its_first_line(tmp_path, monkeypatch):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy/one.py").write_text('"""One thing.\n\nMore."""\nraise RuntimeError\n')

@@ -15,7 +15,10 @@ from rdpipe.vae.models import VAE
 from ._runs import MLP, STOPPED, train
 
 
-@pytest.mark.parametrize(("share", "sizes"), [(0.1, [100]), (0.35, [117, 117, 116]), (1e-4, [1])])
+@pytest.mark.parametrize(
+    ("share", "sizes"),
+    [(0.1, [100]), (0.35, [117, 117, 116]), (0.256, [128, 128]), (1e-4, [1])],
+)
 def test_held_out_examples_are_whole_batches_of_the_others(share: float, sizes: list[int]) -> None:
     pixels = torch.arange(3000).view(1000, 3)  # more than uint8 holds, to tell the rows apart
     kept_in, held_out = early_stopping.hold_out(pixels, share, batch_size=128, latent=4)
