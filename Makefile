@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 TOOLS := .venv/.tools
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slurm lint format lock schema bench clean
+.PHONY: help install demo tour test test-slurm lint format lock schema bench clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ demo: $(INSTALLED) ## Run a small study from data to figures (three minutes)
 	$(BIN)/snakemake --configfile config/demo.yaml --cores $(CORES)
 	@echo "Done: results/figures/fig3.pdf and its like, the claims in results/figures/claims.pdf," \
 		"and the tables in results/tables/*/rd.csv."
+
+tour: $(INSTALLED) ## Draw every figure of Tetrominoes from a small study (ten minutes)
+	$(BIN)/snakemake --configfile config/tour.yaml --cores $(CORES)
 
 test: $(TOOLS) ## Run all tests
 	$(BIN)/pytest -n 2
