@@ -1,6 +1,7 @@
 """Block `datasets` of the config: the images (Sections 4.1 and 4.4, or your own)."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +46,9 @@ class _Dataset(Model):
     """What the plan and the jobs ask of every kind of dataset."""
 
     @property
+    @abstractmethod
     def facts(self) -> Facts:
         """What is known of the dataset before it is made."""
-        raise NotImplementedError
 
     @property
     def own_files(self) -> list[Path]:
