@@ -36,7 +36,7 @@ def training(checkout):
 
 
 def locks(checkout):
-    return list((checkout.path / ".snakemake/locks").iterdir())
+    return list(checkout.path.glob(".snakemake/locks/*"))
 
 
 def test_only_the_lock_of_a_killed_call_is_removed(checkout):
