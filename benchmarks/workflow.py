@@ -169,7 +169,7 @@ def measure(
                     pretend(folder, plan, pack[packing])
                 settings = ("--cores", "1", *CALLS[call], "--config", *PACKING[packing])
                 cost, text = snakemake(folder, *settings)
-                planned = int(re.findall(r"^total +(\d+)$", text, re.MULTILINE)[0])
+                planned = int(re.findall(r"^ *total +(\d+) *$", text, re.MULTILINE)[0])
                 assert call == "dry run" or planned == 1, "something was found to do"
                 axes = {"study": name, "runs": runs, "pack": pack[packing], "call": call}
                 yield {**axes, "jobs": planned, **cost, "ms_per_run": 1000 * cost["seconds"] / runs}

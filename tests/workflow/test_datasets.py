@@ -24,7 +24,8 @@ def test_missing_files_of_a_dataset_stop_nothing_else(checkout, no_network):
     splits = {"digits": {"dataset": "mnist", "kind": "cv", "n_train": 100}}
     outcome = checkout.snakemake(**study({"mnist": {"kind": "mnist"}}, splits))
     assert outcome.code != 0
-    (sentence,) = {line for line in outcome.text.splitlines() if "MNIST lacks" in line}
+    told = "datasets mnist: MNIST lacks"
+    (sentence,) = {line for line in outcome.text.splitlines() if line.startswith(told)}
     for name in ("train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
         assert name in sentence
     assert "by hand" in sentence

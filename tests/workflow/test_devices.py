@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import pytest
 
-from .conftest import Outcome
+from .conftest import Outcome, make_checkout
 
 pytestmark = pytest.mark.workflow
 
 LEASE = re.compile(r"device (\S+) of 0, 1, 2, 3 is leased")
-RUNS = "    runs = [training.Run("
+RUNS = "    runs = [Run("
 # put into the training adapter: its four jobs hold their leases at the same time
 TOGETHER = """
     import os, pathlib, time
@@ -24,7 +24,8 @@ TOGETHER = """
 """
 
 
-def test_jobs_compute_on_different_devices(checkout, tmp_path, monkeypatch):
+def test_jobs_compute_on_different_devices(tmp_path, monkeypatch):
+    checkout = make_checkout(tmp_path / "rdpipe")  # the lock of devices is in no fingerprint
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     without_nvidia_smi(tmp_path / "bin", monkeypatch)
     checkout.edit("src/rdpipe/common/devices.py", '"/tmp/rdpipe-devices"', f'"{tmp_path}/locks"')

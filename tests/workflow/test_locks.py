@@ -53,4 +53,4 @@ def test_only_the_lock_of_a_killed_call_is_removed(checkout):
     assert "was killed. Its lock is removed" in gone_on.text
     assert "figures fig3" in gone_on.computed
     assert not locks(checkout)
-    assert "killed" not in checkout.snakemake(**HOW).text
+    assert "was killed" not in checkout.snakemake(**HOW).text

@@ -88,9 +88,7 @@ def test_a_new_kind_of_architecture_computes_only_its_own_runs(checkout):
     """Two files: its module, and its settings."""
     (checkout.path / "src/rdpipe/vae/gelu_mlp.py").write_text(GELU, "utf-8")
     settings = "src/rdpipe/study/settings/archs.py"
-    kind = (
-        'class GeluMLP(_Arch):\n    kind: Literal["gelu_mlp"]\n    width: PositiveInt = 512\n\n\n'
-    )
+    kind = 'class GeluMLP(_Arch):\n    kind: Literal["gelu_mlp"]\n    width: Count = 512\n\n\n'
     checkout.edit(
         settings, "Arch = Annotated[MLP | CNN,", kind + "Arch = Annotated[MLP | CNN | GeluMLP,"
     )
