@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from _common import Row, parser, save, show
+from _common import Row, machine, parser, save, show
 from _contenders import BATCH, Task, architecture, new_engine, random_images
 from torch import Tensor
 from train_throughput import seconds_of, steps_in
@@ -78,7 +78,7 @@ def measure(task: Task, graphs: bool, seconds: float) -> tuple[dict[str, Any], T
         "device": task.device.type, "graphs": graphs, "counted_gb": counted_gb(task),
     }  # fmt: skip
     if graphs and not gpu:
-        return row | {"skipped": "a CPU has no CUDA graphs"}, None
+        return row | {"skipped": "CUDA graphs, which a CPU does not have"}, None
     if gpu:
         gc.collect()  # the engine of the row before
         torch.cuda.empty_cache()
@@ -90,7 +90,9 @@ def measure(task: Task, graphs: bool, seconds: float) -> tuple[dict[str, Any], T
     row |= measured
     if graphs and not row["captured"]:
         row["failed"] = "the steps were not captured: the log says why"
-    told = memory(row["counted_gb"]) if gpu else {"skipped": "only the memory of GPUs is measured"}
+    told = (
+        memory(row["counted_gb"]) if gpu else {"skipped": "memory, which is measured on GPUs only"}
+    )
     return row | told, values
 
 
@@ -112,12 +114,16 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 def fullest(task: Task, options: argparse.Namespace) -> Row:
     """The row of as many runs as a job would train at once."""
     if task.device.type == "cpu":
-        why = "a CPU takes any number of runs, one after another"
+        why = "the fullest pack, as a CPU takes any number of runs"
         return {"arch": task.arch, "device": "cpu", "as_many_as_fit": True, "skipped": why}
     gc.collect()
     torch.cuda.empty_cache()
     arch = architecture(task.arch, task.width)
     runs = capacity(random_images(), arch=arch, batch_size=BATCH, precision=task.precision)
+    weights = 4 * runs * costs.parameters(task.network) / 1e9  # GB, drawn on the CPU
+    if weights > machine()["memory_gb"] / 4:
+        why = f"{runs} runs, whose {weights:.0f} GB of weights are too many for this machine"
+        return {"arch": task.arch, "device": "cuda", "as_many_as_fit": True, "skipped": why}
     row, _ = measure(replace(task, runs=runs), True, options.seconds)
     return row | {"as_many_as_fit": True}
 
@@ -132,7 +138,15 @@ def main() -> None:
     options.add_argument("--width", type=int, default=512, help="of layers, as in the paper")
     options.add_argument("--seconds", type=float, default=0.5, help="of a row's timing")
     given = options.parse_args()
-    save(given.json, show("CUDA graphs and memory", rows(given), COLUMNS))
+    kept: list[Row] = []
+
+    def saved() -> Iterator[Row]:
+        for row in rows(given):
+            kept.append(row)
+            save(given.json, kept)  # after each: the last row may take too much memory
+            yield row
+
+    show("CUDA graphs and memory", saved(), COLUMNS)
 
 
 if __name__ == "__main__":

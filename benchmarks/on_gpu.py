@@ -32,8 +32,8 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,9 +56,11 @@ NEEDS = {
 }
 CUDA_TESTS = ("tests/common", "tests/training")  # others need more packages, and no GPU
 GO_ON = 3  # exit status of this script, and of a unit that another call must go on with
+PYTEST = (0, 1, 5)  # exit statuses of pytest: all passed, some failed, none found
 GRACE = 20  # seconds from a SIGTERM to a SIGKILL
 # In place of a GPU. Nothing reads these numbers but the file that lists the devices.
 FAKED = {"name": "no GPU: the CPU in its place", "memory_gb": None, "capability": None}
+NOTHING: Json = {"torch": None, "visible": [], "devices": []}
 
 TINY = {
     "throughput": ["--width", "8", "--runs", "1", "2", "--rounds", "1", "--seconds", "0.02",
@@ -137,8 +139,7 @@ def units(device: str, tiny: bool) -> dict[str, list[Unit]]:
 
 def failing_tests(rows: Sequence[Json], device: str) -> str:
     """What is wrong with the tests."""
-    bad = [row["test"] for row in rows if row["outcome"] == "failed"]
-    skipped = [row["test"] for row in rows if row["outcome"] == "skipped"]
+    bad, skipped = ([row["test"] for row in rows if key in row] for key in ("failed", "skipped"))
     if not rows:
         return "pytest found no test that is marked for CUDA"
     if bad:
@@ -169,38 +170,42 @@ def tests_of(junit: Path) -> list[Json]:
     """One row a test from the XML file that pytest writes."""
     rows = []
     for case in ElementTree.parse(junit).iter("testcase"):
-        kinds = {child.tag for child in case}
-        failed = bool(kinds & {"failure", "error"})
-        outcome = "failed" if failed else "skipped" if "skipped" in kinds else "passed"
-        name = f"{case.get('classname')}::{case.get('name')}"
-        rows.append({"test": name, "outcome": outcome, "seconds": float(case.get("time", 0))})
+        name, seconds = f"{case.get('classname')}::{case.get('name')}", float(case.get("time", 0))
+        row: Json = {"test": name, "seconds": seconds}
+        for child in case:
+            told = (child.get("message") or child.tag).splitlines()[0]
+            if child.tag in ("skipped", "failure", "error"):
+                row["skipped" if child.tag == "skipped" else "failed"] = told
+        rows.append(row)
     return rows
 
 
 class Folder:
-    """FOLDER: where its files lie, and the lock that keeps a second call out."""
+    """FOLDER: where its files lie. FOLDER/runs has everything large."""
 
     def __init__(self, out: Path) -> None:
-        self.out, self.runs = out, out / "runs"
-        for part in ("logs", "new"):
-            (self.runs / part).mkdir(parents=True, exist_ok=True)
-        (self.out / "units").mkdir(exist_ok=True)
-        self.lock = (self.runs / "lock").open("w")
-        self._take_lock(60)
-        shutil.rmtree(self.runs / "new")  # what a killed call has left
-        (self.runs / "new").mkdir()
-        for place in (self.out, self.out / "units"):
-            for temporary in place.glob(".*.json.*"):
-                temporary.unlink()
+        self.out, self.runs, self.new = out, out / "runs", out / "runs/new"
+        for folder in (self.new, self.runs / "logs", out / "units"):
+            folder.mkdir(parents=True, exist_ok=True)
 
-    def _take_lock(self, seconds: int) -> None:
-        """Wait for the lock: what a killed call has started holds it until it has ended."""
-        for _ in range(seconds):
-            with suppress(BlockingIOError):
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            time.sleep(1)
-        sys.exit(f"{self.out} is in use by another call of this script; wait for its end.")
+    @contextmanager
+    def locked(self, patience: int = 60) -> Iterator[int]:
+        """Keep a second call out; gives the lock's number, which processes hand on.
+
+        What a killed call has started holds the lock until it has ended. So wait for some seconds.
+        """
+        with (self.runs / "lock").open("w") as lock:
+            for _ in range(patience):
+                with suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(1)
+            else:
+                sys.exit(f"{self.out} is in use by another call of this script; wait for its end.")
+            killed = (*self.new.iterdir(), *self.out.glob(".*.*"), *self.out.glob("units/.*.*"))
+            for path in killed:  # what a killed call has left
+                path.unlink()
+            yield lock.fileno()
 
     def log(self, unit: Unit) -> Path:
         """What a unit printed."""
@@ -220,6 +225,13 @@ class Folder:
         with replacing(path) as new:
             write_json(new, value)
 
+    def summarise(self, rows: Sequence[Json]) -> None:
+        """Write the table of steps; those that this call was not asked for stay as they were."""
+        path = self.out / "summary.json"
+        known = {row["step"]: row for row in (read_json(path) if path.exists() else [])}
+        known |= {row["step"]: row for row in rows}
+        self.write(path, [known[step] for step in NEEDS if step in known])
+
     def merge(self, step: str, of: Sequence[Unit]) -> None:
         """Write the rows of a step's units into one file, in the form of all benchmarks."""
         records = [record for unit in of if (record := self.record(unit)).get("rows")]
@@ -234,6 +246,7 @@ class Call:
     """One call of this script: when it ends, and where it works."""
 
     folder: Folder
+    lock: int
     command: str
     environment: dict[str, str]
     seconds: float
@@ -254,14 +267,14 @@ class Call:
 def run_unit(call: Call, unit: Unit) -> None:
     """Do a unit, and write its record; none is written if it was only short of time."""
     folder, given, start = call.folder, max(1.0, 0.95 * call.left()), time.monotonic()
-    result = folder.runs / "new" / unit.label
+    result = folder.new / unit.label
     margin = min(90, given / 5)  # to save a state, which may have gigabytes, and to write tables
     values = {"result": result, "runs": folder.runs, "seconds": f"{given - margin:.1f}"}
     command = [argument.format(**values) for argument in unit.command]
     print(f"{unit.label} … ({folder.log(unit)})", flush=True)
     status = run_process(call, command, folder.log(unit), given)
     record: Json = {"status": "done", "seconds": round(time.monotonic() - start, 1), "why": ""}
-    if result.exists():
+    with suppress(OSError, ValueError, SyntaxError):  # no file, or one that a killed process left
         record |= {"rows": tests_of(result)} if unit.step == "tests" else read_json(result)
         record["command"] = call.command
     if status is None:
@@ -271,7 +284,7 @@ def run_unit(call: Call, unit: Unit) -> None:
         record |= {"status": "failed", "why": why}
     elif unit.resumable and status == GO_ON:
         record |= {"status": "partly"}
-    elif "rows" not in record or (status != 0 and unit.step != "tests"):
+    elif "rows" not in record or status not in (PYTEST if unit.step == "tests" else (0,)):
         record |= {"status": "failed", "why": last_line(folder.log(unit), status)}
     elif why := unit.judge(record["rows"]):
         record |= {"status": "failed", "why": why}
@@ -280,11 +293,10 @@ def run_unit(call: Call, unit: Unit) -> None:
 
 def run_process(call: Call, command: Sequence[str], log: Path, seconds: float) -> int | None:
     """Exit status of a Python process; None if it had to be ended after so many seconds."""
-    lock = call.folder.lock.fileno()
     with log.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, *command], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT,
-            env=call.environment, start_new_session=True, pass_fds=[lock],
+            env=call.environment, start_new_session=True, pass_fds=[call.lock],
             preexec_fn=end_with_parent,
         )  # fmt: skip
         try:
@@ -349,7 +361,14 @@ def outcome(call: Call, step: str, of: Sequence[Unit]) -> Json:
         rows = read_json(progress)
         done, whole = (sum(row[key] for row in rows) for key in ("evaluated", "runs"))
         what = "runs"
-    row = {"step": step, "status": "done", "done": done, "of": whole, "what": what, "why": ""}
+    skips = {
+        row["skipped"]: None
+        for record in records.values()
+        for row in record.get("rows", [])
+        if "skipped" in row
+    }
+    why = f"without: {'; '.join(skips)}" if skips else ""
+    row = {"step": step, "status": "done", "done": done, "of": whole, "what": what, "why": why}
     failed = {unit: record for unit, record in records.items() if record.get("status") == "failed"}
     if failed:
         unit, record = next(iter(failed.items()))
@@ -386,7 +405,7 @@ def look(kind: str) -> Json:
     try:
         told: Json = ours.recv()
     except EOFError:
-        told = {"torch": None, "visible": [], "devices": []}
+        told = NOTHING
     process.join()
     return told
 
@@ -436,15 +455,28 @@ def main() -> None:
     """Go on with the steps, print their table, and say with the exit status how far all is."""
     start, given = time.monotonic(), parse()
     folder = Folder(given.out.resolve())
+    with folder.locked() as lock:
+        rows = go_on(given, folder, lock, start)
+        folder.summarise(rows)
+    show(rows)
+    states = {row["status"] for row in rows}
+    if "partly" in states:
+        print("\nCall again to go on.")
+    sys.exit(GO_ON if "partly" in states else 0 if states == {"done"} else 1)
+
+
+def go_on(given: argparse.Namespace, folder: Folder, lock: int, start: float) -> list[Json]:
+    """Go on with the steps that are asked for; one row a step."""
     settings = {"device": given.device, "tiny": given.tiny}
     path = folder.out / "machine.json"
     if path.exists() and read_json(path)["settings"] != settings:
         sys.exit(f"{folder.out} has results of other settings; take another folder for {settings}.")
-    seen = look(given.device)
-    folder.write(path, {"settings": settings, **seen})
+    seen = look(given.device) if find_spec("torch") else NOTHING
+    if seen["devices"]:
+        folder.write(path, {"settings": settings, **seen})
     variables = environment(given.device, given.tiny, seen["visible"])
     command = f"python benchmarks/on_gpu.py --device {given.device}" + given.tiny * " --tiny"
-    call, rows = Call(folder, command, variables, 60 * given.minutes, start), []
+    call, rows = Call(folder, lock, command, variables, 60 * given.minutes, start), []
     for step, of in units(given.device, given.tiny).items():
         if step not in given.steps:
             continue
@@ -452,12 +484,7 @@ def main() -> None:
             rows.append({"step": step, "status": "skipped", "done": 0, "of": 0, "why": why})
         else:
             rows.append(run_step(call, step, of))
-    folder.write(folder.out / "summary.json", rows)
-    show(rows)
-    states = {row["status"] for row in rows}
-    if "partly" in states:
-        print("\nCall again to go on.")
-    sys.exit(GO_ON if "partly" in states else 0 if states == {"done"} else 1)
+    return rows
 
 
 if __name__ == "__main__":
