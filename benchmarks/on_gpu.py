@@ -269,8 +269,10 @@ def run_unit(call: Call, unit: Unit) -> None:
     folder, given, start = call.folder, max(1.0, 0.95 * call.left()), time.monotonic()
     result = folder.new / unit.label
     margin = min(90, given / 5)  # to save a state, which may have gigabytes, and to write tables
-    values = {"result": result, "runs": folder.runs, "seconds": f"{given - margin:.1f}"}
-    command = [argument.format(**values) for argument in unit.command]
+    values = {
+        "{result}": str(result), "{runs}": str(folder.runs), "{seconds}": f"{given - margin:.1f}",
+    }  # fmt: skip
+    command = [values.get(argument, argument) for argument in unit.command]
     print(f"{unit.label} … ({folder.log(unit)})", flush=True)
     status = run_process(call, command, folder.log(unit), given)
     record: Json = {"status": "done", "seconds": round(time.monotonic() - start, 1), "why": ""}
