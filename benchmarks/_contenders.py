@@ -32,6 +32,7 @@ SHAPE, BATCH, LEARNING_RATE = (32, 32, 3), 128, 1e-3
 EXAMPLES = 8192
 BETAS = 12  # of each seed in a pack: 12 runs are an RD curve, 60 are five
 PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}  # of the square matrices whose product is the peak
+SLOW_SIZE = 256  # where a product of the size above would take a minute: see `product_size`
 SMALLEST_SUM = {"cpu": 0, "cuda": 2**26}  # numbers; below that, launching it takes the time
 
 Advance = Callable[[int], Any]
@@ -47,11 +48,12 @@ class Task:
     runs: int
     precision: str
     device: torch.device
+    width: int = 512
 
     @property
     def network(self) -> Network:
         """That of the architecture."""
-        return build(self.arch)
+        return build(self.arch, self.width)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -59,11 +61,17 @@ class Task:
         return torch.float64 if self.precision == "float64" else torch.float32
 
 
-def build(arch: str) -> Network:
-    """The paper's networks: mlp-1 has one layer, cnn-3 has three."""
-    kind, layers = arch.split("-")
-    sizes = {"width": 512, "channels": 64, "dense": 0, "latent": 10}
-    return networks.build({"kind": kind, "layers": int(layers), **sizes}, SHAPE)
+def architecture(name: str, width: int = 512) -> dict[str, Any]:
+    """mlp-1 has one layer of `width` units, cnn-3 three convolutions to an eighth as many maps."""
+    kind, layers = name.split("-")
+    sizes = {"width": width, "channels": width // 8, "dense": 0, "latent": 10}
+    rest = {"penalty": "rate", "early_stopping": None}
+    return {"kind": kind, "layers": int(layers), **sizes, **rest}
+
+
+def build(arch: str, width: int = 512) -> Network:
+    """The network of an architecture for the random images; the paper's width is 512."""
+    return networks.build(architecture(arch, width), SHAPE)
 
 
 def random_images() -> np.ndarray:
@@ -227,13 +235,18 @@ def pythae(task: Task) -> Advance:
     return advance
 
 
-def rdpipe(task: Task) -> Advance:
-    """R runs by the engine of this project."""
+def new_engine(task: Task) -> Engine:
+    """The engine of this project with R runs, before its first step."""
     seeds = [run // BETAS for run in range(task.runs)]
     beta = torch.linspace(0.1, 1, task.runs, dtype=task.dtype, device=task.device)
     pixels = torch.from_numpy(random_images()).flatten(1).to(task.device)
     objective = Objective("rate", beta, EXAMPLES)
-    engine = Engine(task.network, objective, pixels, seeds, BATCH, LEARNING_RATE)
+    return Engine(task.network, objective, pixels, seeds, BATCH, LEARNING_RATE)
+
+
+def rdpipe(task: Task) -> Advance:
+    """R runs by the engine of this project."""
+    engine = new_engine(task)
     taken = 0
 
     def advance(steps: int) -> None:
@@ -245,9 +258,21 @@ def rdpipe(task: Task) -> Advance:
     return advance
 
 
+def product_size(task: Task) -> int:
+    """Side of the square matrices whose product is the machine's peak.
+
+    A CPU without instructions for bfloat16 multiplies such matrices number by number. One product
+    of the usual size takes a minute there, and a small one has the same speed.
+    """
+    kind, slow = task.device.type, task.precision == "bfloat16"
+    if kind == "cpu" and slow and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return min(SLOW_SIZE, PRODUCT_SIZE[kind])
+    return PRODUCT_SIZE[kind]
+
+
 def matrix_products(task: Task) -> Advance:
     """Square products, whose speed is a machine's peak at a precision."""
-    n = PRODUCT_SIZE[task.device.type]
+    n = product_size(task)
     dtype = torch.bfloat16 if task.precision == "bfloat16" else task.dtype
     a, b = torch.rand(2, n, n, device=task.device).to(dtype)
     out = torch.empty_like(a)

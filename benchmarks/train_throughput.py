@@ -25,11 +25,10 @@ from _common import machine, parser, save
 from _contenders import (
     BATCH,
     METHODS,
-    PRODUCT_SIZE,
     Advance,
     Task,
-    build,
     numbers_added,
+    product_size,
 )
 
 from rdpipe.vae import costs
@@ -147,13 +146,13 @@ def contenders(arch: str, options: argparse.Namespace) -> list[Task]:
     precisions = dict.fromkeys(["float32", *options.precision])  # others have float32 alone
 
     def task(method: str, runs: int = 1, precision: str = "float32") -> Task:
-        return Task(method, arch, runs, precision, device)
+        return Task(method, arch, runs, precision, device, options.width)
 
     parts = [
         *(task("own products", runs, p) for p in precisions for runs in options.runs),
         *(task(part, runs) for part in ("own Adam", "own loss") for runs in options.runs),
     ]
-    dense = all(isinstance(layer, Dense) for layer in build(arch).layers())
+    dense = all(isinstance(layer, Dense) for layer in task("rdpipe").network.layers())
     chosen = [
         *(task("products", precision=precision) for precision in precisions),
         *(task("sums", runs) for runs in dict.fromkeys([1, *options.runs])),
@@ -188,7 +187,7 @@ def row(task: Task, of: ModelSpeeds) -> dict[str, Any]:
     """What is reported of one contender, from the model-steps a second of all in each round."""
     kind, network, runs = task.device.type, task.network, task.runs
     mine = of[task.method, runs, task.precision]
-    peak = of["products", 1, task.precision] * 2 * PRODUCT_SIZE[kind] ** 3 / 1e9  # GFLOP/s
+    peak = of["products", 1, task.precision] * 2 * product_size(task) ** 3 / 1e9  # GFLOP/s
     each = 3 * 4 * numbers_added(task) / 1e9  # GB of a sum: two numbers read, one written
     bandwidth = of["sums", runs, "float32"] / runs * each  # GB/s
     moved = gigabytes(network, task.dtype.itemsize)
@@ -244,6 +243,7 @@ def parse() -> argparse.Namespace:
     command_line.add_argument("--runs", type=int, nargs="+", help=f"runs of a pack, else {RUNS}")
     command_line.add_argument("--precision", nargs="+", help=f"of the engine, else {PRECISIONS}")
     command_line.add_argument("--only", nargs="+", help="contenders, of which all are in memory")
+    command_line.add_argument("--width", type=int, default=512, help="of layers, as in the paper")
     command_line.add_argument("--threads", type=int, default=torch.get_num_threads())
     command_line.add_argument("--rounds", type=int, help=f"else {ROUNDS}")
     command_line.add_argument(

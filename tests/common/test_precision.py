@@ -75,6 +75,7 @@ def test_products_are_rounded_where_the_cpu_can(precision: str) -> None:
     torch.testing.assert_close(square(), exact, rtol=1e-7, atol=0)
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize(("precision", "rounds"), [("float32", False), ("tf32", True)])
 def test_products_on_a_gpu_are_rounded_to_tf32(precision: str, rounds: bool) -> None:

@@ -13,7 +13,11 @@ from rdpipe.training import train as training
 from rdpipe.training.pack import Run, Trained
 
 CUDA = pytest.param(
-    "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+    "cuda",
+    marks=[
+        pytest.mark.cuda,
+        pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+    ],
 )
 MLP: dict[str, Any] = {
     "kind": "mlp", "layers": 2, "width": 16, "latent": 3, "penalty": "rate", "early_stopping": None,
