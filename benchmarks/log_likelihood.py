@@ -37,7 +37,7 @@ Measure = Callable[[], dict[str, float]]
 
 
 def measure(src: Path, case: str) -> Measure:
-    """log p(x) of random images by the library in a folder, with random parameters."""
+    """Make a call that estimates log p(x) of random images with the library in a folder."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "rdpipe"]:
         del sys.modules[name]
     sys.path.insert(0, str(src))
@@ -86,8 +86,11 @@ def main() -> None:
     torch.set_num_threads(1)
     call = ["git", "-C", str(ROOT), "archive", given.against, "src"]
     archive = subprocess.run(call, capture_output=True, check=True).stdout
-    with tempfile.TemporaryDirectory() as folder:
-        tarfile.open(fileobj=io.BytesIO(archive)).extractall(folder, filter="data")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tarfile.open(fileobj=io.BytesIO(archive)) as files,
+    ):
+        files.extractall(folder, filter="data")
         found = rows(given.cases, Path(folder) / "src", given.rounds)
         columns = dict.fromkeys(("before", "after", "speed"), "{:.2f}")
         columns = {"case": "{}", "images": "{}", "samples": "{}", **columns, "difference": "{:.1e}"}

@@ -24,10 +24,10 @@ from rdpipe.evaluation.examples import BLOCK
 from rdpipe.vae.densities import log_own_posterior, log_prior
 from rdpipe.vae.models import VAE, sample
 
-# Outputs of a decoder's layers that are in memory at a time, by kind of device. On a CPU these are
-# 16 MB in float32: about 1,000 samples of an MLP, so many as a fast product needs, and no more
-# feature maps of a CNN than a shared cache holds.
-VALUES = {"cpu": 2**22, "cuda": 2**25}
+SAMPLES = 2048  # decoded at a time: products of many rows are faster than products of few
+# Outputs of hidden layers that are in memory at a time, by kind of device. On a CPU these are 8 MB
+# in float32: a convolution is slower where its maps leave the cache.
+HIDDEN = {"cpu": 2**21, "cuda": 2**25}
 FACTORS = 96  # factors between 1/2 and 1 whose product is a normal number of float32
 
 
@@ -122,10 +122,9 @@ def log_bernoulli_(logits: Tensor, x: Tensor) -> Tensor:
 
 
 def _decoded_at_a_time(vae: VAE) -> int:
-    """Number of samples. A hidden layer has outputs before and after its activation."""
-    hidden = sum(2 * math.prod(layer.outputs) for layer in vae.network.decoder)
-    values = hidden + math.prod(vae.network.output.outputs)
-    return max(1, VALUES[vae.device.type] // values)
+    """Number of samples."""
+    outputs = sum(math.prod(layer.outputs) for layer in vae.network.decoder)
+    return max(1, min(SAMPLES, HIDDEN[vae.device.type] // outputs))
 
 
 def estimate(log_w: Tensor, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
