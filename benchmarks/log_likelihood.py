@@ -66,7 +66,7 @@ def rows(cases: list[str], before: Path, rounds: int) -> Iterator[Row]:
                 start = time.process_time()
                 values[i] = step()
                 seconds[turn, i] = time.process_time() - start
-        old, new = (np.array([v for k, v in each.items() if "_ess" not in k]) for each in values)
+        old, new = (np.array(list(each.values())) for each in values)
         yield {
             "case": case, "images": CASES[case][1], "samples": CASES[case][2],
             "before": np.median(seconds[:, 0]).item(), "after": np.median(seconds[:, 1]).item(),
