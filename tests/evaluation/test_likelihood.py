@@ -116,6 +116,54 @@ def test_estimates_are_those_of_the_first_weights_written_out():
         np.testing.assert_allclose(ess[:, i], w.sum(1) ** 2 / (w**2).sum(1), rtol=1e-12)
 
 
+LOGITS = (
+    0.0,
+    1e-3,
+    -1e-3,
+    0.7,
+    -3.0,
+    9.0,
+    16.5,
+    -17.5,
+    -40.0,
+    88.0,
+    -90.0,
+    104.0,
+    -750.0,
+    1e4,
+    -1e4,
+)
+
+
+@pytest.mark.parametrize("pixels", [1, 7, 97, 784, 3072])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_log_likelihood_is_that_of_the_plain_form_at_any_logits(pixels, dtype):
+    random = np.random.default_rng(pixels)
+    logits = random.choice(LOGITS, (40, pixels)) + random.normal(0, 0.1, (40, pixels))
+    logits[: len(LOGITS)] = np.array(LOGITS)[:, None]  # and images of one logit each
+    logits = torch.from_numpy(logits).to(dtype)
+    x = torch.from_numpy(random.choice([0, 0.25, 1], (40, pixels))).to(dtype)
+    plain = logits.double() * x - torch.logaddexp(logits.double(), torch.zeros(1).double())
+    computed = likelihood.log_bernoulli_(logits, x)
+    assert computed.dtype == torch.float64
+    relative, each = (1e-6, 1.2e-7) if dtype == torch.float32 else (1e-13, 4e-15)
+    np.testing.assert_allclose(computed, plain.sum(1), rtol=relative, atol=each * pixels)
+
+
+def test_log_likelihood_is_as_exact_as_that_of_a_sum_of_softplus():
+    random = np.random.default_rng(0)
+    logits = torch.from_numpy(random.normal(-2, 6, (200, 3072))).float()
+    x = (logits.sigmoid() + torch.from_numpy(random.normal(0, 0.1, logits.shape))).clamp(0, 1)
+    x = x.float()
+    plain = logits.double() * x - torch.logaddexp(logits.double(), torch.zeros(1).double())
+    plain = plain.sum(1)
+    softplus = torch.nn.functional.softplus(logits, threshold=40) - logits * x
+    error = (likelihood.log_bernoulli_(logits, x) - plain).square().mean().sqrt()
+    expected = (-softplus.sum(1, dtype=torch.float64) - plain).square().mean().sqrt()
+    assert error < 2 * expected
+    assert error < 1e-7 * plain.abs().mean()
+
+
 def measure(vae, x, samples, seed=0, mean=0.2, log_variance=-0.5):
     random = np.random.default_rng(seed)
     posteriors = posterior(len(x), mean, log_variance)
@@ -147,8 +195,9 @@ def test_the_elbo_of_the_same_images_is_the_limit_of_single_samples():
 def test_how_images_and_samples_are_cut_changes_nothing(monkeypatch):
     vae, x = random_vae(), random_x(6)
     whole = measure(vae, x, [2, 9])
-    for pairs in (1, 4, 20):
+    for pairs, outputs in ((1, 1), (4, 40), (20, 90), (1, 1_000)):
         monkeypatch.setitem(likelihood.BLOCK, "cpu", pairs)
+        monkeypatch.setitem(likelihood.HIDDEN, "cpu", outputs)
         assert measure(vae, x, [2, 9]) == pytest.approx(whole, rel=1e-12)
     assert measure(vae, x, [2, 9], seed=1) != pytest.approx(whole, rel=1e-3)
 
