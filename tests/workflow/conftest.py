@@ -1,6 +1,5 @@
 """A checkout in a temporary folder, on which tests run the real Snakemake."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,13 +9,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from tests import ROOT
 
+from . import _forks
+from ._forks import NO_PRIVILEGES
+
 WORKFLOW = ["Snakefile", "config.yaml", "config", "profiles", "workflow", "src", "envs"]
 DONE = re.compile(r"^(\w+ [\w/-]+(?: beta=\S+ seed=\S+)?): (computed in|from the store)", re.M)
-# Root may do what file modes forbid; without its capabilities it is as any owner of the files.
-NO_PRIVILEGES = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 
 
 @dataclass(frozen=True)
@@ -54,26 +55,22 @@ class Checkout:
     path: Path
     privileged: bool = False
 
-    def command(self, *arguments: str, **settings: object) -> list[str]:
-        """The command line of a call of Snakemake; `settings` overlay the tests' study."""
+    def arguments(self, *arguments: str, **settings: object) -> list[str]:
+        """Those of a call of Snakemake; `settings` overlay the tests' study."""
         overlay = self.path / "overlay.yaml"
         overlay.write_text(yaml.safe_dump(settings))
         # a target must not follow an option that takes a list
-        call = [sys.executable, "-m", "snakemake", *arguments]
-        call += ["--cores", "2", "--configfile", "config/tests.yaml", str(overlay)]
+        return [*arguments, "--cores", "2", "--configfile", "config/tests.yaml", str(overlay)]
+
+    def command(self, *arguments: str, **settings: object) -> list[str]:
+        """The command line of a call of Snakemake that a test starts as a process of its own."""
+        call = [sys.executable, "-m", "snakemake", *self.arguments(*arguments, **settings)]
         return call if self.privileged else NO_PRIVILEGES + call
 
     def snakemake(self, *arguments: str, **settings: object) -> Outcome:
         """Run Snakemake to its end."""
-        done = subprocess.run(
-            self.command(*arguments, **settings),
-            cwd=self.path,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=300,
-        )
-        return Outcome(done.returncode, done.stdout)
+        arguments = self.arguments(*arguments, **settings)
+        return Outcome(*_forks.run(arguments, self.path, self.privileged))
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace text in a file of the project."""
@@ -106,12 +103,20 @@ def make_checkout(path: Path, privileged: bool = False, source: Path = ROOT) -> 
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A checkout in which the tests' study has been run, and the outcome of that run."""
-    checkout = make_checkout(tmp_path_factory.mktemp("finished") / "rdpipe")
-    outcome = checkout.snakemake()
-    assert outcome.code == 0, outcome.text
-    return checkout, outcome
+def finished(tmp_path_factory, worker_id):
+    """A checkout in which the tests' study has been run, and the outcome of that run.
+
+    Processes of pytest-xdist share it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder if worker_id == "master" else folder.parent) / "finished"
+    checkout, printed = Checkout(folder / "rdpipe"), folder / "printed.txt"
+    with FileLock(f"{folder}.lock"):
+        if not printed.exists():
+            outcome = make_checkout(checkout.path).snakemake()
+            assert outcome.code == 0, outcome.text
+            printed.write_text(outcome.text, "utf-8")
+    return checkout, Outcome(0, printed.read_text("utf-8"))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -14,8 +15,18 @@ pytestmark = pytest.mark.workflow
 LONG = {"iterations": 1500, "save_every": 0.1}
 
 
-def interrupted(checkout, number):
-    """What is printed if a signal comes twice to Snakemake and its job, after a state was saved."""
+def saved(checkout):
+    """When the newest state was saved, in ns; 0 if there is none."""
+    newest = 0
+    for path in checkout.path.glob("results/store/state/*.safetensors"):
+        with suppress(FileNotFoundError):  # another one has just taken its place
+            newest = max(newest, path.stat().st_mtime_ns)
+    return newest
+
+
+def interrupt(checkout, number):
+    """Send a signal twice to Snakemake and its job, after a state was saved; what is printed."""
+    before = saved(checkout)
     process = subprocess.Popen(
         checkout.command(training=LONG),
         cwd=checkout.path,
@@ -24,22 +35,22 @@ def interrupted(checkout, number):
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    states = checkout.path / "results/store/state"
-    while not list(states.glob("*.safetensors")) and process.poll() is None:
+    while saved(checkout) == before and process.poll() is None:
         time.sleep(0.05)
     os.killpg(process.pid, number)
     os.killpg(process.pid, number)
     text, _ = process.communicate(timeout=60)
     assert process.returncode != 0
+    assert "training half/mlp-1: stopped after" in text
+    assert "Traceback" not in text
     return text
 
 
 def test_a_training_that_is_told_to_end_ends_with_the_numbers_of_another(checkout, tmp_path):
-    """SIGTERM to Snakemake and its job at once, and twice, as a batch system may send it."""
+    """SIGTERM to Snakemake and its job at once, as a batch system sends it; then Ctrl-C."""
     other = checkout.clone(tmp_path / "other")
-    text = interrupted(checkout, signal.SIGTERM)
-    assert "training half/mlp-1: stopped after" in text
-    assert "Traceback" not in text
+    interrupt(checkout, signal.SIGTERM)
+    assert "training goes on from iteration" in interrupt(checkout, signal.SIGINT)
 
     outcome = checkout.snakemake(training=LONG)
     assert outcome.computed >= TRAINING
@@ -48,12 +59,3 @@ def test_a_training_that_is_told_to_end_ends_with_the_numbers_of_another(checkou
     assert other.snakemake(training=LONG).code == 0
     one, two = (c.path / "results/tables/fig3/rd.csv" for c in (checkout, other))
     assert one.read_text() == two.read_text()
-
-
-def test_ctrl_c_saves_the_state_of_a_training(checkout):
-    """The terminal sends SIGINT to Snakemake and its job; people press Ctrl-C twice."""
-    text = interrupted(checkout, signal.SIGINT)
-    assert "training half/mlp-1: stopped after" in text
-    assert "Traceback" not in text
-    outcome = checkout.snakemake(training=LONG)
-    assert "training goes on from iteration" in outcome.text

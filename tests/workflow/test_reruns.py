@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from .conftest import make_checkout
+from .conftest import Checkout, make_checkout
 
 pytestmark = pytest.mark.workflow
 
@@ -18,6 +18,7 @@ EVALUATION = {f"evaluation {run}" for run in RUNS}
 DOWNSTREAM = EVALUATION | {"tables fig3", "figures fig3"}
 EVERYTHING = TRAINING | DOWNSTREAM | {"datasets tiny", "splits half", "neighbours half"}
 EVERYTHING |= {"figures fig1"}
+RUN_STAGES = {"training", "evaluation", "tables", "figures"}
 # put in front of the training adapter: code that no fingerprint covers
 ADAPTER = "workflow/scripts/training.py"
 FIRST_LINE = '"""Train the runs of one job, together."""\n'
@@ -32,13 +33,13 @@ def test_a_fresh_study_computes_everything_once(finished):
     assert (checkout.path / "results/tables/fig3/rd_summary.csv").is_file()
 
 
-def test_a_fresh_study_as_root(tmp_path):
+def test_root_computes_what_its_study_lacks(checkout):
     if os.geteuid():
         pytest.skip("not root")
-    checkout = make_checkout(tmp_path / "rdpipe", privileged=True)
-    assert checkout.snakemake().computed == EVERYTHING
-    assert checkout.snakemake().nothing
-    assert checkout.snakemake(training={"iterations": 30}).computed == TRAINING | DOWNSTREAM
+    root = Checkout(checkout.path, privileged=True)
+    assert root.snakemake().nothing
+    assert root.snakemake(seeds=[2], betas=[1]).stages_computed == RUN_STAGES
+    assert root.snakemake().nothing
 
 
 def test_nothing_changed(checkout):
@@ -46,23 +47,18 @@ def test_nothing_changed(checkout):
     assert checkout.snakemake().nothing  # and again, with it
 
 
-def test_every_file_touched(checkout):
-    for path in checkout.path.rglob("*"):
-        os.utime(path)
-    assert checkout.snakemake().nothing
-
-
-def test_a_comment_or_docstring_in_any_module(checkout):
+def test_a_change_that_changes_no_number(checkout):
+    """All of them together compute nothing, so each one computes nothing."""
     for path in (checkout.path / "src").rglob("*.py"):
         text = path.read_text("utf-8")
         path.write_text('"""Another docstring."""\n' + text[text.index('"""', 3) + 3 :] + "# end\n")
-    assert checkout.snakemake().nothing
-
-
-def test_a_log_line(checkout):
-    checkout.edit("src/rdpipe/common/progress.py", "s left", "seconds to go")
+    checkout.edit("src/rdpipe/common/progress.py", "s left", "seconds to go")  # a line of a log
     checkout.append("src/rdpipe/common/errors.py", "\nEXTRA = 1\n")
+    for path in checkout.path.rglob("*"):
+        os.utime(path)
     assert checkout.snakemake().nothing
+    assert checkout.snakemake(**SINGLE).nothing  # packed to single
+    assert checkout.snakemake().nothing  # and back
 
 
 GELU = '''"""Multilayer perceptrons with GELU."""
@@ -134,31 +130,18 @@ def test_a_beta_added_and_removed(checkout, how):
     assert outcome.computed == {"tables fig3", "figures fig3"}
 
 
-def test_iterations_changed_and_changed_back(checkout):
-    assert checkout.snakemake(training={"iterations": 30}).computed == TRAINING | DOWNSTREAM
-    assert checkout.snakemake().nothing
-
-
-def test_iterations_changed_and_changed_back_on_copied_results(checkout, tmp_path):
+def test_iterations_changed_and_changed_back(checkout, tmp_path):
+    """The plain names show the study that was called last; copied results do as well."""
+    figure = checkout.path / "results/figures/fig3.csv"
+    before = figure.read_text()
     longer = {"training": {"iterations": 30}}
     assert checkout.snakemake(**longer).computed == TRAINING | DOWNSTREAM
+    assert figure.read_text() != before
     copy = checkout.clone(tmp_path / "copy")
     assert copy.snakemake().nothing
     assert copy.snakemake(**longer).nothing
-
-
-def test_the_plain_names_show_the_current_study(checkout):
-    figure = checkout.path / "results/figures/fig3.csv"
-    before = figure.read_text()
-    checkout.snakemake(training={"iterations": 30})
-    assert figure.read_text() != before
     assert checkout.snakemake().nothing
     assert figure.read_text() == before
-
-
-def test_packed_to_single_and_back(checkout):
-    assert checkout.snakemake(**SINGLE).nothing
-    assert checkout.snakemake().nothing
 
 
 def test_a_training_that_is_killed_after_a_setting_changed(checkout):
@@ -197,7 +180,7 @@ def test_snakemake_killed_in_mid_study(checkout):
         "    import time; open('reached', 'w').close(); time.sleep(600)\n"
     )
     checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + wait)
-    how = {"training": {"iterations": 30, "pack": []}, "evaluation": {"pack": []}}
+    how = SINGLE | {"training": {"iterations": 30, "pack": []}, "betas": [1]}
     process = subprocess.Popen(
         checkout.command(**how),
         cwd=checkout.path,
@@ -233,7 +216,7 @@ def test_everything_killed_while_a_result_is_published(checkout, links):
         "    rdpipe.store.jobs.publish = publish\n"
     )
     checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + kill)
-    how = SINGLE | {"training": {"iterations": 30, "pack": []}}
+    how = SINGLE | {"training": {"iterations": 30, "pack": []}, "betas": [1]}
     killed = subprocess.run(
         checkout.command(**how),
         cwd=checkout.path,
