@@ -13,7 +13,7 @@ from rich.table import Table
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store import cleaning
 from rdpipe.store.objects import Store
-from rdpipe.study import own_images, reference
+from rdpipe.study import own_files, reference
 from rdpipe.study.files import read_file
 from rdpipe.study.plan import RESULTS, Plan
 from rdpipe.study.reading import merge, read_study
@@ -60,7 +60,7 @@ def check(overlays: Configs = None, configfile: Configfile = False) -> None:
         f"of {study.training.iterations:,} iterations, each with one of {len(study.betas)} betas "
         f"and one of {len(study.seeds)} seeds."
     )
-    if faults := list(own_images.faults(study)):
+    if faults := list(own_files.faults(study)):
         typer.echo("\n".join(faults), err=True)
         raise typer.Exit(code=1)
 
@@ -137,7 +137,7 @@ def _plan(overlays: list[Path]) -> Plan:
         for path in [Path("config.yaml"), *overlays]:
             merge(config, read_file(path))
         study = read_study(config)
-        return Plan(study, own_images.contents(study, Path(RESULTS) / "sources.json"))
+        return Plan(study, own_files.contents(study, Path(RESULTS) / "sources.json"))
     except RdpipeError as error:
         typer.echo(str(error), err=True)
     raise typer.Exit(code=1)

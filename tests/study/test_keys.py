@@ -15,6 +15,8 @@ from tests import ROOT
 PAPER = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
 OWN = {"kind": "images", "images": "a.npy", "factors": "a.csv", "size": [8, 8]}
 
+PAPER_POINTS = ROOT / "docs/reproduction/paper.csv"
+
 EVERYTHING = set(STAGES)
 RUNS = {"training", "evaluation", "tables", "figures"}
 SHOWN = {"tables", "figures"}
@@ -56,7 +58,7 @@ VALUES = {
     "Training.pack": ["seed"], "Evaluation.pack": ["seed"],
     "Evaluation.likelihood_samples": [10],
     "Experiment.splits": ["cv-16k"], "Experiment.archs": ["mlp-1"],
-    "Figure.draw": "fig4", "Figure.experiment": "fig4",
+    "Figure.published": str(PAPER_POINTS), "Figure.draw": "fig4", "Figure.experiment": "fig4",
     "Claim.experiment": "fig5",
 }  # fmt: skip
 # A figure with another source is another entry.
@@ -92,7 +94,7 @@ def study():
 
 def addresses(config):
     """The addresses of every stage."""
-    plan = Plan(read_study(config), {"own": "0" * 64})
+    plan = Plan(read_study(config), {"own": "0" * 64, "figures.fig3": "1" * 64})
     return {stage: set(plan.addresses(stage)) for stage in STAGES}
 
 
@@ -152,6 +154,17 @@ def test_the_content_of_own_images_moves_their_addresses():
     assert one.datasets["own"].address != other.datasets["own"].address
     assert one.splits["own"].address != other.splits["own"].address
     assert one.splits["cv-16k"].address == other.splits["cv-16k"].address
+
+
+def test_the_content_of_published_points_moves_the_figure_and_nothing_else():
+    config = study()
+    config["figures"]["fig3"]["published"] = str(PAPER_POINTS)
+    one, other = (
+        Plan(read_study(config), {"own": None, "figures.fig3": digest}) for digest in "ab"
+    )
+    assert one.figures["fig3"].address != other.figures["fig3"].address
+    assert one.tables["fig3"].address == other.tables["fig3"].address
+    assert one.figure_inputs(one.figures["fig3"])["published"] == str(PAPER_POINTS)
 
 
 def test_a_plan_reads_and_writes_no_file_of_the_study(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from rdpipe.store.fingerprint import title
 from rdpipe.study.plan import RESULTS, RUN_PATH, RUN_STAGES, Plan, address_pattern
 from rdpipe.study.resources import needs
 from rdpipe.store.links import check_room, remove_lost, set_plain_names
-from rdpipe.study.own_images import contents
+from rdpipe.study.own_files import contents
 from rdpipe.study.files import refuse_repeated_keys
 from rdpipe.study.reading import read_study
 from rdpipe.study.settings.study import STAGES

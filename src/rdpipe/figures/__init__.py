@@ -46,6 +46,7 @@ def draw(
     """
     figure = import_module(module)
     if "archs" in settings:
-        figure.draw(folder, Experiment.load(inputs, **settings))
+        labelled = {name: settings[name] for name in ("splits", "archs")}
+        figure.draw(folder, Experiment.load(inputs, **labelled))
     else:
         figure.draw(folder, inputs=inputs, **settings)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rdpipe.common.files import read_npz, read_parquet
-from rdpipe.figures import _labels
+from rdpipe.figures import _labels, _published
 from rdpipe.figures._labels import Arch, Split
 
 
@@ -24,7 +24,8 @@ class Experiment:
     Attributes
     ----------
     paths
-        The files `summary`, `runs`, `neighbours` and `reconstructions`.
+        The files `summary`, `runs`, `neighbours` and `reconstructions`, and `published` if the
+        figure shows published points.
     summary
         rd_summary.parquet: one row for each split, architecture, β and part.
     splits, archs
@@ -69,6 +70,11 @@ class Experiment:
     def reconstructions(self) -> Mapping[str, np.ndarray]:
         """reconstructions.npz: images of difficult examples, by split."""
         return read_npz(self.paths["reconstructions"])
+
+    @cached_property
+    def published(self) -> pd.DataFrame | None:
+        """Published points (see `_published`); None if the figure shows none."""
+        return _published.read(self.paths["published"]) if "published" in self.paths else None
 
     def points(self, split: Split, arch: Arch, part: str, metrics: Sequence[str]) -> pd.DataFrame:
         """The points of a curve by ascending β.

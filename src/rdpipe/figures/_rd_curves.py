@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.typing import ColorType
 
-from rdpipe.figures import _style
+from rdpipe.figures import _published, _style
 from rdpipe.figures._experiment import Experiment
 from rdpipe.figures._labels import Arch, Split
 
@@ -25,6 +25,15 @@ STAR: dict[str, Any] = {
 }
 
 
+PUBLISHED: dict[str, Any] = {
+    "marker": "D",
+    "markersize": 3.5,
+    "markerfacecolor": "none",
+    "color": _style.GREY,
+    "linestyle": "none",
+}
+
+
 @dataclass(frozen=True)
 class Curve:
     """An RD curve.
@@ -32,7 +41,8 @@ class Curve:
     Attributes
     ----------
     points
-        Rate and distortion in nats by ascending β (see `Experiment.points`).
+        Rate and distortion in nats by ascending β (see `Experiment.points`), with the published
+        points beside them if the figure shows any (see `_published.beside`).
     label
         Its name in a legend. A model's training curve has the label of its test curve.
     colour, linestyle, linewidth
@@ -57,6 +67,8 @@ def curve(
 ) -> Curve:
     """The curve of one split, architecture and part; `look` is its line's style and width."""
     points = experiment.points(split, arch, part, ("rate", "distortion"))
+    if experiment.published is not None:
+        points = _published.beside(points, experiment.published)
     return Curve(points, label, colour, **look)
 
 
@@ -91,6 +103,16 @@ def draw_curves(axes: Axes, curves: Iterable[Curve]) -> None:
         )
         standard = np.isclose(curve.points["beta"], 1)
         axes.plot(rate[standard], distortion[standard], zorder=4, **star)
+        if "published_rate" in curve.points:
+            axes.errorbar(
+                curve.points["published_rate"],
+                curve.points["published_distortion"],
+                xerr=curve.points["published_rate_error"],
+                yerr=curve.points["published_distortion_error"],
+                elinewidth=0.7,
+                zorder=1,
+                **PUBLISHED,
+            )
     axes.margins(0.08)
 
 
@@ -98,12 +120,15 @@ def curve_handles(curves: Iterable[Curve]) -> list[Line2D]:
     """Handles of a legend, one for each label.
 
     Where a label stands for both curves of a model, further handles explain solid and dashed.
+    Another handle explains published points, if there are any.
     """
     curves = list(curves)
     shown = {curve.label: curve for curve in curves}  # the last of each: the test curve
     handles = [
         _style.line(one.label, one.colour, one.linestyle, **_style.DOT) for one in shown.values()
     ]
+    if any("published_rate" in curve.points for curve in curves):
+        handles.append(Line2D([], [], label="published", **PUBLISHED))
     if any(curve.linestyle != shown[curve.label].linestyle for curve in curves):
         handles += [
             _style.line("test", "black"),

@@ -61,7 +61,8 @@ def wrapped_page(
 
 
 def _handles(panels: Iterable[Panel]) -> list[Line2D]:
-    return [*curve_handles(curve for one in panels for curve in one.curves), *mark_handles()]
+    curves = [curve for one in panels for curve in one.curves]
+    return [*curve_handles(curves), *mark_handles()]
 
 
 def _fill(grid: np.ndarray, panels: Sequence[Panel], above: float = 0.0) -> dict[Axes, Panel]:

@@ -114,8 +114,8 @@ class Plan:
     study
         The study.
     contents
-        For each dataset of the user's own images, the digest of what its files hold
-        (`rdpipe.study.own_images.contents`).
+        The digest of what the user's own files hold, by the name of the dataset of own images, or
+        by `figures.<name>` for a figure with published points (`rdpipe.study.own_files.contents`).
     """
 
     def __init__(
@@ -204,11 +204,14 @@ class Plan:
                 for experiment, node in figure.reads.items()
                 for name, file in judged.items()
             }
-        return {
+        inputs = {
             name: node.file(file)
             for source, node in figure.reads.items()
             for name, file in files[source].items()
         }
+        if published := self.study.figures[figure.name].published:
+            inputs["published"] = published
+        return inputs
 
     # A target is a name a person would type: a figure, or an experiment.
 
@@ -344,6 +347,8 @@ class Plan:
                 "archs": [self._arch_facts(arch) for arch in experiment.archs],
             }
             reads = {"table": self.tables[figure.experiment]}
+            if figure.published:
+                settings["published"] = self.contents[f"figures.{name}"]
         elif figure.claims:
             settings = {"claims": [self._claim(claim) for claim in figure.claims]}
             reads = {claim.experiment: self.tables[claim.experiment] for claim in figure.claims}

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rdpipe.claims.roles import cast, declared, named
 from rdpipe.common.errors import RdpipeError
 from rdpipe.study.settings._base import Model
-from rdpipe.study.settings.figures import Claim, Figure
+from rdpipe.study.settings.figures import RD_FIGURES, Claim, Figure
 from rdpipe.study.settings.splits import CV, Split
 from rdpipe.study.settings.study import RULES, Study
 from rdpipe.study.wording import sentence, unknown
@@ -132,9 +132,20 @@ def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterab
     yield from unknown(
         drawn_by, [figure.draw or name], known, "module of rdpipe.figures", listed=False
     )
-    sources = [field for field in Figure.model_fields if field != "draw"]
+    sources = [field for field in Figure.model_fields if field not in ("draw", "published")]
     if sum(getattr(figure, source) is not None for source in sources) != 1:
         yield f"{path}: give exactly one of {', '.join(sources)}."
+    if figure.published is not None:
+        if (figure.draw or name) not in RD_FIGURES:
+            yield (
+                f"{path}.published: this figure draws no RD curves, so it cannot show published "
+                f"points; remove the setting, or draw one of {', '.join(RD_FIGURES)}."
+            )
+        if not Path(figure.published).is_file():
+            yield (
+                f"{path}.published: {figure.published} does not exist; put the file there or mend "
+                "the path."
+            )
     if figure.dataset is not None:
         yield from unknown(
             f"{path}.dataset", [figure.dataset], study.datasets, "dataset", listed=False

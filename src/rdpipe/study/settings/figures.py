@@ -5,7 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, PlainValidator
 
-from rdpipe.study.settings._base import Model, Name, repeated, sentence
+from rdpipe.study.settings._base import Location, Model, Name, repeated, sentence
+
+# Modules of figures that draw RD curves, which can show published points.
+RD_FIGURES = ("fig3", "fig4", "fig5", "fig6", "fig7", "early_stopping", "ablations")
 
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
 
@@ -66,7 +69,7 @@ class Claim(Model):
 
 
 class Figure(Model):
-    """A figure. Give exactly one of the last four settings: what the figure shows."""
+    """A figure. Give exactly one of `dataset`, `splits`, `experiment` and `claims`."""
 
     draw: Annotated[Name, Field(examples=["fig4"])] | None = None
     """The module of `rdpipe.figures` that draws the figure. With null, the module has the figure's
@@ -79,3 +82,6 @@ class Figure(Model):
     """The experiment whose tables the figure shows."""
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)] | None = None
     """The claims whose verdicts the figure shows."""
+    published: Annotated[Location, Field(examples=["docs/reproduction/paper.csv"])] | None = None
+    """A CSV file of published points, which figures of RD curves show as grey marks.
+    `rdpipe.figures._published` lists its columns. The figure's CSV has the differences."""

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from rdpipe.study import own_images
-from rdpipe.study.own_images import contents, count, faults
+from rdpipe.study import own_files
+from rdpipe.study.own_files import contents, count, faults
 from rdpipe.study.reading import read_study
 from tests import ROOT
 
@@ -84,11 +84,11 @@ def test_a_folder_without_pictures_is_told(tmp_path):
     assert fault.startswith(f"datasets.own.images: {tmp_path} holds no image")
 
 
-def test_content_is_known_for_own_images_alone_and_remembered(tmp_path, monkeypatch):
+def test_content_is_known_for_own_files_alone_and_remembered(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", np.zeros((300, 4, 4), np.uint8))
     monkeypatch.setattr("rdpipe.common.own_files.RACY", 0)
     known = contents(study(tmp_path / "x.npy"), tmp_path / "sources.json")
     assert list(known) == ["own"]
     assert (tmp_path / "sources.json").is_file()
     assert contents(study(tmp_path / "y.npy"), tmp_path / "sources.json") == {"own": None}
-    assert own_images.contents(read_study(PAPER), tmp_path / "none.json") == {}
+    assert own_files.contents(read_study(PAPER), tmp_path / "none.json") == {}

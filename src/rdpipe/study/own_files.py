@@ -1,4 +1,4 @@
-"""The user's own images, looked at before anything runs: their content, and their number.
+"""The user's own files, looked at before anything runs: their content, and the number of images.
 
 `contents` is asked at every call of Snakemake, so it remembers the digests of files. `faults` is
 what `rdpipe check` says; a workflow leaves these faults to the datasets' jobs, so that one missing
@@ -16,16 +16,16 @@ from rdpipe.study.settings.study import Study
 
 
 def contents(study: Study, remembered: Path) -> dict[str, str | None]:
-    """The digest of what the files of each dataset of own images hold.
+    """The digest of what the user's own files hold.
 
-    It is None where a file cannot be read. `remembered` is a JSON file that keeps digests of files
-    between calls.
+    Datasets of own images stand there by their name, figures with published points as
+    `figures.<name>`. A digest is None where a file cannot be read. `remembered` is a JSON file that
+    keeps digests of files between calls.
     """
-    return {
-        name: content(dataset.own_files, remembered)
-        for name, dataset in study.datasets.items()
-        if dataset.own_files
-    }
+    files = {name: dataset.own_files for name, dataset in study.datasets.items()}
+    for name, figure in study.figures.items():
+        files[f"figures.{name}"] = [Path(figure.published)] if figure.published else []
+    return {name: content(paths, remembered) for name, paths in files.items() if paths}
 
 
 def faults(study: Study) -> Iterator[str]:
