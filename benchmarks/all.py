@@ -24,6 +24,7 @@ QUICK = {
     "store": [],
     "tables": [],
     "workflow": [],
+    "study": ["--runs", "6", "--iterations", "50"],
     "train": ["--archs", "mlp-1"],
     "train_cuda": ["--device", "cuda", "--archs", "mlp-1"],
 }
@@ -35,6 +36,8 @@ FULL = {
     "store": ["--objects", "1000", "3000", "10000", "30000", "100000"],
     "tables": ["--runs", "120", "1200", "6240", "12000", "48000"],
     "workflow": ["--runs", "120", "1200", "12000", "48000", "--packs", "60", "240", "600", "1200"],
+    "study": ["--runs", "6", "12", "24", "48", "--images", "1024", "4096", "16384",
+              "--iterations", "200", "800", "3200"],
     "agreement": [],
     "train": [],
     "train_cuda": ["--device", "cuda"],

@@ -107,6 +107,39 @@ def growth(store: Rows, tables: Rows, neighbours: Rows) -> Figure:
     return figure
 
 
+def study(rows: Rows) -> Figure:
+    """Wall time of whole studies: its shares on one core, and lines for more cores."""
+    figure = Figure(figsize=(10, 3.0), layout="constrained")
+    panels = {
+        ("runs", False): "runs, one a job",
+        ("runs", True): "runs, packed",
+        ("images", True): "images",
+        ("iterations", True): "iterations of each run",
+    }
+    cores = sorted({row["cores"] for row in rows})
+    drawn = figure.subplots(1, len(panels))
+    for axes, ((grows, pack), label) in zip(drawn, panels.items(), strict=True):
+        chosen = sorted(those(rows, grows=grows, pack=pack), key=lambda row: row[grows])
+        one, below = those(chosen, cores=1), 0.0
+        x = [row[grows] for row in one]
+        for colour, share in zip(COLOURS, ("products", "rdpipe", "snakemake"), strict=False):
+            top = [low + row[share] for low, row in zip(_floor(below, x), one, strict=True)]
+            axes.fill_between(x, _floor(below, x), top, color=colour, alpha=0.35, label=share)
+            below = top
+        for number, style in zip(cores, ("-", "--", ":"), strict=False):
+            some = those(chosen, cores=number)
+            label_ = f"{number} core{'s' * (number > 1)}"
+            curve(axes, some, grows, "seconds", label_, color="black", linestyle=style)
+        panel(axes, "", label, "seconds", x="linear", y="linear")
+        if axes is not drawn[0]:
+            axes.get_legend().remove()
+    return figure
+
+
+def _floor(below: float | list[float], x: list[float]) -> list[float]:
+    return below if isinstance(below, list) else [below] * len(x)
+
+
 def packing(rows: Rows) -> Figure:
     """Speed of the engine by the number of runs trained together."""
     figure = Figure(figsize=(4.5, 3.2), layout="constrained")
@@ -123,12 +156,13 @@ def packing(rows: Rows) -> Figure:
 
 def draw(folder: Path) -> Iterable[Path]:
     """Draw every figure whose numbers are there."""
-    names = ("workflow", "store", "tables", "neighbours", "packing", "packing_cuda")
+    names = ("study", "workflow", "store", "tables", "neighbours", "packing", "packing_cuda")
     rows = {name: read(folder, name) for name in names}
     with matplotlib.rc_context(STYLE):
         figures = {
             "planning": planning(rows["workflow"]) if rows["workflow"] else None,
             "growth": growth(rows["store"], rows["tables"], rows["neighbours"]),
+            "study": study(rows["study"]) if rows["study"] else None,
             "packing": packing(rows["packing"]) if rows["packing"] else None,
             "packing_cuda": packing(rows["packing_cuda"]) if rows["packing_cuda"] else None,
         }

@@ -17,6 +17,7 @@ from workflow import PACKS, paper
 
 from rdpipe.study.plan import Plan
 from rdpipe.study.reading import read_study
+from rdpipe.vae import costs, networks
 
 RELATIONS = {"≥": operator.ge, "≤": operator.le}
 
@@ -188,6 +189,41 @@ def outlook(folder: Path) -> str:
     return markdown(("runs", *(f"{runs:,}" for runs in studies)), lines)
 
 
+STUDY = {
+    "grows": ("grows", "{}"), "runs": ("runs", "{}"), "images": ("images", "{:,}"),
+    "iterations": ("iterations", "{:,}"), "jobs": ("jobs", "{}"), "cores": ("cores", "{}"),
+    "seconds": ("seconds", "{:.0f}"), "snakemake": ("Snakemake", "{:.0f}"),
+    "rdpipe": ("rdpipe", "{:.0f}"), "products": ("products", "{:.0f}"),
+}  # fmt: skip
+PEAK = 67e12  # FLOP/s of an H100 in float32, from its data sheet
+
+
+def gpus() -> str:
+    """Days of training of the paper's study by number of GPUs, counted from matrix products.
+
+    Each GPU takes the longest pack that is left, as soon as it is free.
+    """
+    config = paper()
+    runs = len(config["betas"]) * len(config["seeds"])
+    batch, iterations = (config["training"][key] for key in ("batch_size", "iterations"))
+    study = read_study(config)
+    of_packs = []
+    for name in Plan(study).training:
+        split, arch = name.split("/")
+        shape = study.datasets[study.splits[split].dataset].facts.shape
+        network = networks.build(study.archs[arch].model_dump(), shape)
+        of_packs.append(2 * 3 * costs.products(network) * batch * iterations * runs)
+    lines = []
+    for number in (1, 4, 64):
+        busy = [0.0] * number
+        for flop in sorted(of_packs, reverse=True):
+            busy[busy.index(min(busy))] += flop / PEAK
+        days = max(busy) / 86400
+        lines.append([f"{number}", *(f"{days / share:,.2g}" for share in (1, 0.5, 0.1))])
+    head = [f"days at {share} % of {PEAK / 1e12:.0f} TFLOP/s" for share in (100, 50, 10)]
+    return markdown(["GPUs", *head], lines)
+
+
 def blocks(folder: Path) -> dict[str, str]:
     """The tables by name."""
     return {
@@ -197,6 +233,8 @@ def blocks(folder: Path) -> dict[str, str]:
         "convolutions": table(read(folder, "convolutions"), CONVOLUTIONS),
         "evaluation": table(read(folder, "evaluation"), EVALUATION),
         "outlook": outlook(folder),
+        "study": table(read(folder, "study"), STUDY),
+        "gpus": gpus(),
     }
 
 

@@ -35,6 +35,14 @@ def numbers(tmp_path):
               for arch in ("mlp-1", "mlp-3", "cnn-1", "cnn-3")),
         ],
         "tables": [{"runs": 100, "seconds": 1.0, "peak_gb": 0.1}],
+        "study": [
+            {"grows": grows, "runs": 6, "images": 1024, "iterations": 200, "pack": pack,
+             "cores": 1, "jobs": 9, "seconds": 30.0, "snakemake": 8.0, "rdpipe": 20.0,
+             "products": 2.0} | {grows: number}
+            for grows, pack in (("runs", False), ("runs", True), ("images", True),
+                                ("iterations", True))
+            for number in (1024, 4096)
+        ],
         "train": [
             {"arch": "mlp-1", "method": "rdpipe", "runs": 12, "precision": "float32",
              "ratio_to_plain": 1.8, "ratio_to_pythae": None, "share_of_peak": 0.7},
@@ -60,6 +68,14 @@ def test_targets_are_judged_by_what_was_measured(numbers):
     assert table["GPU, mlp-1, single run: plain loop"] == ["≥ 4 ×", "needs a GPU", ""]
 
 
+def test_twice_the_speed_is_half_the_time_and_no_gpu_is_idle(numbers):
+    days = {n: [float(cell) for cell in row] for n, row in
+            cells(call("report.py", numbers)).items() if n in ("1", "4", "64")}  # fmt: skip
+    full, half, tenth = days["1"]
+    assert (half, tenth) == pytest.approx((2 * full, 10 * full), rel=0.05)
+    assert days["4"] == pytest.approx([day / 4 for day in days["1"]], rel=0.05)
+
+
 def test_the_outlook_is_in_proportion(numbers):
     table = cells(call("report.py", numbers))
     assert table["dry run, single [s]"] == ["62", "6,240", "10,000"]
@@ -68,7 +84,16 @@ def test_the_outlook_is_in_proportion(numbers):
 
 
 def test_tables_are_put_into_a_document_and_nothing_else_changes(numbers, tmp_path):
-    names = ("targets", "training", "agreement", "convolutions", "evaluation", "outlook")
+    names = (
+        "targets",
+        "training",
+        "agreement",
+        "convolutions",
+        "evaluation",
+        "outlook",
+        "study",
+        "gpus",
+    )
     document = tmp_path / "page.md"
     document.write_text("a\n" + "".join(f"<!-- {n} -->\nold\n<!-- /{n} -->\nb\n" for n in names))
     printed = call("report.py", numbers, "--write", document)
@@ -81,7 +106,7 @@ def test_tables_are_put_into_a_document_and_nothing_else_changes(numbers, tmp_pa
 
 def test_figures_are_drawn_from_what_was_measured_alike_each_time(numbers):
     drawn = call("plot.py", numbers).split()
-    assert [Path(path).name for path in drawn] == ["planning.svg", "growth.svg"]
+    assert [Path(path).name for path in drawn] == ["planning.svg", "growth.svg", "study.svg"]
     first = Path(drawn[0]).read_bytes()
     call("plot.py", numbers)
     assert Path(drawn[0]).read_bytes() == first
