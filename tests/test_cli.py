@@ -90,13 +90,16 @@ def test_verify_reads_every_object(call, tmp_path, monkeypatch):
         store.add(key, lambda folder: (folder / "data.txt").write_text("hello"), dict)
     monkeypatch.setenv("DISK", str(tmp_path))
     (tmp_path / "overlay.yaml").write_text("store: $DISK/store")
-    assert "2 objects are whole" in call("verify", str(tmp_path / "overlay.yaml")).output
+    result = call("verify", str(tmp_path / "overlay.yaml"))
+    assert result.exit_code == 0
+    assert "2 objects read" in result.output
     damaged = next(store.root.glob("objects/ab/*/data.txt"))
     damaged.chmod(0o644)
     damaged.write_text("hullo")
     result = call("verify", str(tmp_path / "overlay.yaml"))
-    assert result.exit_code == 1
-    assert "1 objects are whole, 1 were damaged" in result.output
+    assert result.exit_code == 4
+    assert f"{damaged.parent}: data.txt has other bytes" in result.output
+    assert damaged.exists()
 
 
 def test_verify_tells_what_it_cannot_read_and_goes_on(call, tmp_path, monkeypatch):
@@ -113,9 +116,8 @@ def test_verify_tells_what_it_cannot_read_and_goes_on(call, tmp_path, monkeypatc
 
     monkeypatch.setattr(store_module, "file_sha256", refused)
     result = call("verify", str(tmp_path / "overlay.yaml"))
-    assert result.exit_code == 1
-    assert "the store cannot be read" in result.output
-    assert "1 objects are whole" in result.output
+    assert result.exit_code == 8
+    assert "data.txt: Permission denied" in result.output
 
 
 @pytest.fixture
@@ -160,7 +162,7 @@ def test_clean_says_what_may_not_be_removed(full_store, monkeypatch):
     def refused(path, _target):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "replace", refused)
+    monkeypatch.setattr(Path, "rename", refused)
     time.sleep(0.02)
     result = CliRunner().invoke(app, ["clean", "--days", "0", "--remove"])
     assert result.exit_code == 0
