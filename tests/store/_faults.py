@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+# functions of os whose first argument is a path
 PATHS = [
     "open",
     "mkdir",
@@ -24,13 +25,12 @@ PATHS = [
     "rmdir",
     "stat",
     "lstat",
-] + [
     "scandir",
     "listdir",
     "readlink",
     "link",
     "utime",
-]  # functions of os whose first argument is a path
+]
 
 
 class Layer:

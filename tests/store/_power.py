@@ -25,13 +25,11 @@ class Recorder(Layer):
         self._known = {str(folder): 0}  # path -> number
 
     def _record(self, name, *arguments):
-        if (name == "open" and isinstance(arguments[1], str) and arguments[1][0] in "wx") or (
-            name == "open" and isinstance(arguments[1], int) and arguments[1] & os.O_CREAT
-        ):
+        if name == "open" and _creates(arguments[1]):
             self._new(FILE, arguments[0])
         elif name == "write":
             self.log.append(("write", self._known[str(arguments[0])], arguments[1]))
-        elif name == "mkdir" and not os.path.isdir(arguments[0]):
+        elif name == "mkdir" and not Path(arguments[0]).is_dir():
             self._new(FOLDER, arguments[0])
         elif name == "symlink":
             self.targets[self._new(LINK, arguments[1])] = str(arguments[0])
@@ -40,7 +38,7 @@ class Recorder(Layer):
         elif name in ("unlink", "rmdir") and str(arguments[0]) in self._known:
             self._name("take", str(arguments[0]), self._known.pop(str(arguments[0])))
         elif name == "fsync":
-            path = os.readlink(f"/proc/self/fd/{arguments[0]}")
+            path = str(Path(f"/proc/self/fd/{arguments[0]}").readlink())
             if path in self._known:
                 self.log.append(("flush", self._known[path]))
 
@@ -61,6 +59,11 @@ class Recorder(Layer):
         moved = [path for path in self._known if path == old or path.startswith(old + "/")]
         for path in moved:
             self._known[new + path.removeprefix(old)] = self._known.pop(path)
+
+
+def _creates(how: str | int) -> bool:
+    """Whether a file is opened to be made: the mode of `open`, or the flags of `os.open`."""
+    return how[0] in "wx" if isinstance(how, str) else bool(how & os.O_CREAT)
 
 
 def after_cut(recorder: Recorder, random: Random, folder: Path, flushes=(FILE, FOLDER)) -> int:

@@ -263,9 +263,9 @@ def test_a_lease_of_a_killed_job_ends_by_itself(store):
 
 def test_two_cleaners_do_not_work_at_once_but_a_killed_one_stops_nobody(store):
     with announced(store):
-        with pytest.raises(RdpipeError, match="another `rdpipe clean` is at work"):
-            with announced(store):
-                pass
+        told = pytest.raises(RdpipeError, match="another `rdpipe clean` is at work")
+        with told, announced(store):
+            pass
         (file,) = (store.root / "leases").iterdir()
         file.chmod(0o644)
         write_json(file, read_json(file) | {"process": 2**22 + 1})

@@ -179,7 +179,7 @@ def check(folder, damaged=False):
 
 
 class Fault:
-    """Raises an error at the n-th operation, counted from 0, or from there on; or ends the process."""
+    """Raises an error at operation n, or from there on; or ends the process."""
 
     def __init__(self, n, code, lasting=False):
         self.n, self.code, self.lasting, self.count = n, code, lasting, 0
@@ -220,7 +220,7 @@ def with_end(scenario, folder, fault):
 
 
 def kinds(n):
-    """The faults at operation n: two errors in turn, or all; and at every fourth, or all, an end."""
+    """The faults at operation n: two errors in turn, and at every fourth an end; or all of them."""
     if os.environ.get("FAULTS") == "all":
         yield from ((code, lasting) for code in ERRORS for lasting in (False, True))
         yield None, False

@@ -1,4 +1,4 @@
-"""What a power cut leaves is whole or absent, and whatever it leaves, half a result is not believed."""
+"""What a power cut leaves is whole or absent, and half a result is never believed."""
 
 from collections import Counter
 from random import Random

@@ -110,7 +110,11 @@ def remove(store: Store, path: Path, cleaner: Cleaner) -> bool:
     if _in_use(path, cleaner.leased()):
         return False
     token = os.urandom(4).hex()
-    doomed = path.rename(store.folder("tmp") / f"{path.name.lstrip('.')}-removed-{token}")
+    doomed = store.folder("tmp") / f"{path.name.lstrip('.')}-removed-{token}"
+    try:
+        path.rename(doomed)
+    except FileNotFoundError:  # a job has just ended with it
+        return True
     if _in_use(path, cleaner.leased()) and not path.exists():
         with suppress(OSError):  # a job has just put a new one there
             doomed.rename(path)
