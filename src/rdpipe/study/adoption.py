@@ -114,15 +114,22 @@ def adopt_stage(
 
 
 def _candidates(plan: Plan, nodes: list[Node], settings: set[str]) -> list[str]:
-    """One file of each result that older code may have computed, in an order that mixes nodes."""
+    """One file of each result that older code has computed here, in an order that mixes nodes."""
     runs = {stage: plan.runs(("beta", "seed"), {}) for stage in RUN_STAGES}
     found = (
         _file(node, run)
         for node in nodes
         for run in runs.get(node.stage, [{}])
-        if digest({**node.settings, "run": dict(run)}) in settings
+        if digest({**node.settings, "run": dict(run)}) in settings and _was_computed(node, run)
     )
     return sorted(found, key=digest)
+
+
+def _was_computed(node: Node, run: RunAxes) -> bool:
+    """Whether these results have the same result under another address."""
+    path = _file(node, run)
+    others = Path().glob(path.replace(node.address, f"{node.name}-{'?' * 10}"))
+    return any(other.as_posix() != path for other in others)
 
 
 def _file(node: Node, run: RunAxes) -> str:
