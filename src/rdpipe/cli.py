@@ -144,8 +144,7 @@ def _list(findings: Iterable[verifying.Finding], found: list[verifying.Finding])
 
 def _repair(plan: Plan, store: Store, found: list[verifying.Finding]) -> None:
     """Put right what was found, and let snakemake compute again what is lost."""
-    objects = {one.path for one in found if one.kind in ("damaged", "unreadable")}
-    for folder in sorted(objects):
+    for folder in sorted({one.path for one in found if verifying.may_be_repaired(one)}):
         _say(f"{verifying.repair(store, folder):<10}  {folder}")
     links = verifying.check_links(Path(RESULTS), store)
     lost = {one.path for one in links if one.kind == "missing"}

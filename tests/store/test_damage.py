@@ -24,6 +24,7 @@ from rdpipe.store.verifying import (
     Question,
     check_links,
     examine,
+    may_be_repaired,
     question,
     repair,
     unfinished,
@@ -379,6 +380,21 @@ def test_what_is_no_object_is_named(study):
         ("damaged", "file"),
     }
     assert repair(study.store, stray) == "set aside"
+
+
+def test_a_folder_of_objects_that_cannot_be_listed_is_told_and_not_touched(study, monkeypatch):
+    shard = study.store.path(key("training")).parent
+    listdir = os.listdir
+
+    def refused(path):
+        if Path(path) == shard:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refused)
+    (finding,) = study.findings()
+    assert (finding.kind, finding.path) == ("unreadable", shard)
+    assert not may_be_repaired(finding)
 
 
 def test_an_object_that_is_moved_away_meanwhile_is_no_finding(study):

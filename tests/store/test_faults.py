@@ -220,14 +220,13 @@ def with_end(scenario, folder, fault):
 
 
 def kinds(n):
-    """The faults at operation n: two errors in turn, and at every fourth an end; or all of them."""
+    """The faults at operation n: an error in turn, and at every eighth an end; or all of them."""
     if os.environ.get("FAULTS") == "all":
         yield from ((code, lasting) for code in ERRORS for lasting in (False, True))
         yield None, False
         return
-    yield ERRORS[n % 6], False
-    yield ERRORS[n // 6 % 6], True
-    if n % 4 == 0:
+    yield ERRORS[n // 2 % 6], n % 2 == 1
+    if n % 8 == 0:
         yield None, False
 
 

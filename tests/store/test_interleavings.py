@@ -21,7 +21,7 @@ from rdpipe.store.roots import register
 from ._faults import Layer
 
 KEYS = ["ab" + "0" * 62, "ab" + "1" * 62, "cd" + "0" * 62]
-ORDERS = 1000 if os.environ.get("FAULTS") == "all" else 60
+ORDERS = 1000 if os.environ.get("FAULTS") == "all" else 20
 
 
 class Turns:

@@ -5,8 +5,8 @@ content digest of each file, and says what the object was made from. An object i
 temporary name and renamed, so a key has a whole object or none. The first writer wins. Bytes are
 flushed to the disk before names that lead to them, so a power cut leaves no half of an object.
 
-Checkouts, users and hosts may share a store, also on a network file system. So the store uses no
-locks, no times and no hard links, and expects that changes by other hosts are seen late.
+Checkouts, users and hosts may share a store, also on a network file system. So the store needs no
+locks, no clocks and no hard links, and expects that changes by other hosts are seen late.
 """
 
 import errno

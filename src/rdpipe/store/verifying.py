@@ -188,6 +188,13 @@ def examine(folder: Path) -> list[Finding]:
         return [Finding("unreadable", folder, str(error.strerror))]
 
 
+def may_be_repaired(finding: Finding) -> bool:
+    """Whether `repair` may touch the path of a finding: damage, or one unreadable object."""
+    return finding.kind == "damaged" or (
+        finding.kind == "unreadable" and bool(KEY.fullmatch(finding.path.name))
+    )
+
+
 def repair(store: Store, folder: Path) -> str:
     """Put right an object with findings, in place if its own bytes are whole.
 
@@ -204,7 +211,8 @@ def repair(store: Store, folder: Path) -> str:
             return "set aside"
         for path in folder.iterdir():
             if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) != MODE:
-                path.chmod(MODE)
+                with suppress(PermissionError):  # of another user
+                    path.chmod(MODE)
         if store.find(folder.name) is None:
             return "set aside"
         known = {RECORD, *read(folder, folder.name)}
@@ -216,7 +224,7 @@ def repair(store: Store, folder: Path) -> str:
                 _put_aside(store, path)
     except (OSError, RdpipeError, Damaged) as error:
         return f"stays: {error}"
-    return "mended"
+    return f"stays: {left[0].reason}" if (left := examine(folder)) else "mended"
 
 
 def _faults(folder: Path) -> list[Finding]:
