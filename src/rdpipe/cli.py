@@ -171,7 +171,8 @@ def clean(
     read. What running jobs use stays in any case.
     """
     store = Store(Path(_plan(overlays or []).study.store))
-    with _one_sentence(), announced(store) if remove else nullcontext(Cleaner(store)) as cleaner:
+    at_work = announced(store) if remove else nullcontext(Cleaner(store))
+    with _one_sentence(), console.status("looking through the store"), at_work as cleaner:
         if forget:
             roots.forget(store, forget)
         contents = cleaning.contents(store, Path(RESULTS), cleaner)
@@ -222,7 +223,7 @@ def adopt(
     from rdpipe.study.adoption import adopt_stage  # imports torch, which other commands spare
 
     plan = _plan(overlays or [])
-    with _one_sentence():
+    with _one_sentence(), console.status("comparing results"):
         if stage not in STAGES:
             raise RdpipeError(f"{stage} is no stage; the stages are {', '.join(STAGES)}.")
         if (sample != "all" and not sample.isdecimal()) or sample == "0":
