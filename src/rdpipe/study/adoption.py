@@ -115,7 +115,7 @@ def adopt_stage(
 
 def _candidates(plan: Plan, nodes: list[Node], settings: set[str]) -> list[str]:
     """One file of each result that older code has computed here, in an order that mixes nodes."""
-    runs = {stage: plan.runs(("beta", "seed"), {}) for stage in RUN_STAGES}
+    runs = {stage: plan.runs(tuple(plan.values), {}) for stage in RUN_STAGES}
     found = (
         _file(node, run)
         for node in nodes

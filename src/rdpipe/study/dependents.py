@@ -27,7 +27,7 @@ def links_that_rest_on(plan: Plan, lost: Iterable[Path]) -> list[Path]:
             hit = set().union(*(_reached(node, read, parts) for read in node.reads.values()))
             found += [link for part in hit for link in _links(node, part)]
             here = f"{RESULTS}/{stage}/{node.address}"
-            own = {_part(node, path) for path in gone if path.startswith((f"{here}/", f"{here}."))}
+            own = {_part(here, path) for path in gone if path.startswith((f"{here}/", f"{here}."))}
             parts[stage, node.name] = hit | own
     return found
 
@@ -40,11 +40,9 @@ def _reached(node: Node, read: Node, parts: dict[tuple[str, str], set[str]]) -> 
     return {ALL} if lost else set()
 
 
-def _part(node: Node, path: str) -> str:
-    """The run that a path of a node is of, such as beta-1/seed-0."""
-    if node.stage not in RUN_STAGES:
-        return ALL
-    return "/".join(Path(path).parts[-3:-1])
+def _part(folder: str, path: str) -> str:
+    """The run that a path below an address is of, such as beta-1/seed-0; ALL if there is none."""
+    return path.removeprefix(folder).rpartition("/")[0].strip("/")
 
 
 def _links(node: Node, part: str) -> list[Path]:
