@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 TOOLS := .venv/.tools
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tour test test-slurm lint format lock schema bench clean
+.PHONY: help install demo tour test faults test-slurm lint format lock schema bench clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ tour: $(INSTALLED) ## Draw every figure of Tetrominoes from a small study (ten m
 
 test: $(TOOLS) ## Run all tests
 	$(BIN)/pytest -n 2
+
+faults: $(TOOLS) ## Try every fault and a thousand random orders on the store (ten minutes)
+	FAULTS=all $(BIN)/pytest -n 2 -rP tests/store/test_faults.py tests/store/test_power_cuts.py \
+		tests/store/test_damage.py tests/store/test_interleavings.py
 
 test-slurm: $(TOOLS) ## Run the study of the tests on a SLURM of this machine's own (as root, on Debian)
 	tests/slurm/run.sh

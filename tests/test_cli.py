@@ -11,6 +11,7 @@ from rdpipe.cli import app
 from rdpipe.store import objects as store_module
 from rdpipe.store.links import publish
 from rdpipe.store.objects import Store
+from rdpipe.store.roots import register
 from tests import ROOT
 
 
@@ -90,13 +91,16 @@ def test_verify_reads_every_object(call, tmp_path, monkeypatch):
         store.add(key, lambda folder: (folder / "data.txt").write_text("hello"), dict)
     monkeypatch.setenv("DISK", str(tmp_path))
     (tmp_path / "overlay.yaml").write_text("store: $DISK/store")
-    assert "2 objects are whole" in call("verify", str(tmp_path / "overlay.yaml")).output
+    result = call("verify", str(tmp_path / "overlay.yaml"))
+    assert result.exit_code == 0
+    assert "2 objects read" in result.output
     damaged = next(store.root.glob("objects/ab/*/data.txt"))
     damaged.chmod(0o644)
     damaged.write_text("hullo")
     result = call("verify", str(tmp_path / "overlay.yaml"))
-    assert result.exit_code == 1
-    assert "1 objects are whole, 1 were damaged" in result.output
+    assert result.exit_code == 4
+    assert f"{damaged.parent}: data.txt has other bytes" in result.output
+    assert damaged.exists()
 
 
 def test_verify_tells_what_it_cannot_read_and_goes_on(call, tmp_path, monkeypatch):
@@ -113,9 +117,8 @@ def test_verify_tells_what_it_cannot_read_and_goes_on(call, tmp_path, monkeypatc
 
     monkeypatch.setattr(store_module, "file_sha256", refused)
     result = call("verify", str(tmp_path / "overlay.yaml"))
-    assert result.exit_code == 1
-    assert "the store cannot be read" in result.output
-    assert "1 objects are whole" in result.output
+    assert result.exit_code == 8
+    assert "data.txt: Permission denied" in result.output
 
 
 @pytest.fixture
@@ -160,9 +163,61 @@ def test_clean_says_what_may_not_be_removed(full_store, monkeypatch):
     def refused(path, _target):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "replace", refused)
+    monkeypatch.setattr(Path, "rename", refused)
     time.sleep(0.02)
     result = CliRunner().invoke(app, ["clean", "--days", "0", "--remove"])
     assert result.exit_code == 0
     assert "stays" in result.output
     assert "Permission" in result.output
+
+
+def test_clean_takes_nothing_while_the_results_of_another_checkout_are_gone(full_store, tmp_path):
+    others = tmp_path / "other/results"
+    register(full_store, others)
+    publish(full_store.path("cd" + "0" * 62), {"data.txt": others / "data.txt"})
+    time.sleep(0.02)
+    how = ["clean", "--days", "0", "--objects", "--remove"]
+    assert CliRunner().invoke(app, how).exit_code == 0
+    assert left(full_store) == {"ab", "cd"}
+    others.rename(tmp_path / "unmounted")
+    result = CliRunner().invoke(app, how)
+    assert result.exit_code == 1
+    assert f"no objects may go, because they may be needed by other results: {others}" in (
+        result.output
+    )
+    assert left(full_store) == {"ab", "cd"}
+    assert CliRunner().invoke(app, [*how, "--forget", str(others)]).exit_code == 0
+    assert left(full_store) == {"ab"}
+
+
+def test_verify_adds_up_what_it_found_and_repairs_what_it_can(full_store, tmp_path):
+    verify = lambda *options: CliRunner().invoke(app, ["verify", *options])  # noqa: E731
+    assert verify().exit_code == 0  # a half-written folder is no fault
+    (full_store.path("cd" + "0" * 62) / "record.json").unlink()
+    lost = tmp_path / "results/splits/half/lost.txt"
+    lost.symlink_to(full_store.path("ef" + "0" * 62) / "lost.txt")
+    result = verify()
+    assert result.exit_code == 4 + 16
+    for line in ("record.json is missing", "leads to no file: the object is gone", "unfinished"):
+        assert line in result.output
+    assert verify("--repair").exit_code == 4 + 16
+    assert verify().exit_code == 0
+    assert not lost.is_symlink()
+    assert len(list((full_store.root / "damaged").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["verify", "--part", "11/10"], "--part 11/10 is no part"),
+        (["adopt", "trainings"], "trainings is no stage; the stages are datasets, splits"),
+        (["adopt", "training", "--sample", "0"], "--sample 0 is neither a number above 0 nor"),
+        (["adopt", "training", "--sample", "some"], "--sample some is neither"),
+        (["clean", "--forget", "nowhere"], "knows no results in nowhere"),
+    ],
+)
+def test_a_call_that_makes_no_sense_is_one_sentence(full_store, arguments, sentence):
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert sentence in result.output
+    assert "Traceback" not in result.output

@@ -2,21 +2,27 @@
 
 import itertools
 import json
-import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from rdpipe.common.errors import RdpipeError
-from rdpipe.store import cleaning
+from rdpipe.store import cleaning, roots, verifying
+from rdpipe.store.leases import Cleaner, announced
 from rdpipe.store.objects import Store
 from rdpipe.study import own_files, reference
+from rdpipe.study.dependents import links_that_rest_on
 from rdpipe.study.files import read_file
 from rdpipe.study.plan import RESULTS, Plan
 from rdpipe.study.reading import merge, read_study
+from rdpipe.study.settings.study import STAGES
 
 app = typer.Typer(
     help="Ask about a study of rdpipe; `snakemake` runs it.",
@@ -33,7 +39,8 @@ Configfile = Annotated[
     bool, typer.Option("--configfile", "--configfiles", help="May stand before overlays.")
 ]
 HELD = {
-    "needed": "objects that results here lead to",
+    "needed": "objects that results lead to",
+    "in use": "objects and states that jobs use",
     "other": "other objects",
     "state": "states of unfinished trainings",
     "damaged": "damaged objects",
@@ -80,20 +87,69 @@ def settings() -> None:
 
 
 @app.command()
-def verify(overlays: Configs = None, configfile: Configfile = False) -> None:
-    """Read every object of the store, and set aside those that are damaged."""
-    store = Store(Path(_plan(overlays or []).study.store))
-    damaged, keys = 0, [folder.name for folder in sorted(store.root.glob("objects/??/*"))]
-    for key in keys:
-        try:
-            fault = "" if store.find(key) else f"{key} was damaged and is set aside."
-        except RdpipeError as error:
-            fault = str(error)
-        if fault:
-            console.print(fault)
-            damaged += 1
-    console.print(f"{len(keys) - damaged:,} objects are whole, {damaged:,} were damaged.")
-    raise typer.Exit(code=1 if damaged else 0)
+def verify(
+    overlays: Configs = None,
+    configfile: Configfile = False,
+    part: Annotated[str, typer.Option(help="Read one part of the store, as in 3/10.")] = "1/1",
+    percent: Annotated[
+        float | None, typer.Option(help="Read so much, after what the last call read.")
+    ] = None,
+    newest: Annotated[
+        str | None, typer.Option(help="Read what the store got in the last time, as in 1d or 6h.")
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Set damage aside.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Forget an interrupted call.")] = False,
+) -> None:
+    """Read the objects of the store and the links in results/, and tell what is wrong with them.
+
+    A call that was interrupted goes on when it is called again. --repair sets damaged objects
+    aside, and removes the links to them and to all that was made from them. The next call of
+    snakemake computes the damaged results again, and takes the others from the store.
+
+    The exit status is 0 if all is well, or a sum: 4 for damaged objects, 8 for objects that cannot
+    be read and may be whole, 16 for links whose file is missing. It is 1 if the command fails.
+    """
+    plan = _plan(overlays or [])
+    store, results = Store(Path(plan.study.store)), Path(RESULTS)
+    note = results / "verify.json"
+    found: list[verifying.Finding] = []
+    objects = 0
+    with _one_sentence(), Progress(console=console, transient=True) as bar:
+        asked = verifying.question(part, percent, newest)
+        if anew:
+            note.unlink(missing_ok=True)
+        _list(verifying.check_links(results, store, asked, note), found)
+        _list(verifying.unfinished(store), found)
+        reading = bar.add_task("reading objects", total=None)
+        with closing(verifying.verify(store, asked, note)) as steps:
+            for left, findings in steps:
+                objects = objects or left
+                bar.update(reading, total=objects, completed=objects - left)
+                _list(findings, found)
+        if repair:
+            _repair(plan, store, found)
+    table = Table("what", "number", title=f"{objects:,} objects read in {store.root}")
+    for kind in verifying.STATUS:
+        table.add_row(kind, f"{len({one.path for one in found if one.kind == kind}):,}")
+    console.print(table)
+    raise typer.Exit(code=sum(verifying.STATUS[kind] for kind in {one.kind for one in found}))
+
+
+def _list(findings: Iterable[verifying.Finding], found: list[verifying.Finding]) -> None:
+    """Print findings, a line each, and add them to those found before."""
+    for one in findings:
+        _say(f"{one.kind:<10}  {one.path}: {one.reason}")
+        found.append(one)
+
+
+def _repair(plan: Plan, store: Store, found: list[verifying.Finding]) -> None:
+    """Put right what was found, and let snakemake compute again what is lost."""
+    for folder in sorted({one.path for one in found if verifying.may_be_repaired(one)}):
+        _say(f"{verifying.repair(store, folder):<10}  {folder}")
+    links = verifying.check_links(Path(RESULTS), store)
+    lost = {one.path for one in links if one.kind == "missing"}
+    for link in lost | set(links_that_rest_on(plan, lost)):
+        link.unlink(missing_ok=True)
 
 
 @app.command()
@@ -103,31 +159,97 @@ def clean(
     days: Annotated[float, typer.Option(help="Leave what is younger.", min=0)] = 30,
     objects: Annotated[bool, typer.Option("--objects", help="Other objects, too.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Do it.")] = False,
+    forget: Annotated[
+        Path | None, typer.Option(help="A results folder of a checkout that is gone for good.")
+    ] = None,
 ) -> None:
     """Show what the store holds and what of it may go; with --remove, remove that.
 
     What may go are states of trainings that nobody went on with, damaged objects, and what killed
-    jobs left half-written; with --objects also those that no link in results/ leads to, though in
-    another checkout one may.
+    jobs left half-written; with --objects also objects that no link leads to, in the results of
+    any checkout that uses the store. No object goes while the results of a checkout cannot be
+    read. What running jobs use stays in any case.
     """
     store = Store(Path(_plan(overlays or []).study.store))
-    before = time.time() - 86400 * days
-    going: list[Path] = []
-    table = Table("what", "number", "GB", "may go", "GB", title=f"The store {store.root}")
-    for kind, paths in cleaning.contents(store, Path(RESULTS)).items():
-        stays = kind == "needed" or (kind == "other" and not objects)
-        old = [] if stays else [path for path in paths if cleaning.last_change(path) < before]
-        cells = (
-            f"{len(these):,} {cleaning.size(these) / 1e9:.3f}".split() for these in (paths, old)
+    at_work = announced(store) if remove else nullcontext(Cleaner(store))
+    with _one_sentence(), console.status("looking through the store"), at_work as cleaner:
+        if forget:
+            roots.forget(store, forget)
+        contents = cleaning.contents(store, Path(RESULTS), cleaner)
+        before = cleaner.now - 86400 * days
+        going: list[Path] = []
+        table = Table("what", "number", "GB", "may go", "GB", title=f"The store {store.root}")
+        for kind, paths in contents.held.items():
+            stays = kind in ("needed", "in use")
+            stays |= kind == "other" and (not objects or bool(contents.unknown))
+            old = [] if stays else [one for one in paths if cleaning.last_change(one) < before]
+            cells = (
+                f"{len(these):,} {cleaning.size(these) / 1e9:.3f}".split() for these in (paths, old)
+            )
+            table.add_row(HELD[kind], *itertools.chain(*cells))
+            going += old
+        console.print(table)
+        for path in going if remove else ():
+            try:
+                if not cleaning.remove(store, path, cleaner):
+                    _say(f"{path} stays: a job uses it")
+            except OSError as error:
+                _say(f"{path} stays: {error}")
+        if objects and contents.unknown:
+            listed = "; ".join(contents.unknown)
+            raise RdpipeError(
+                f"no objects may go, because they may be needed by other results: {listed}; mend "
+                "that, or name results that are gone for good with --forget."
+            )
+
+
+@app.command()
+def adopt(
+    stage: Annotated[str, typer.Argument(help="The stage whose code was edited.")],
+    overlays: Configs = None,
+    configfile: Configfile = False,
+    sample: Annotated[str, typer.Option(help="How many results to compute again, or all.")] = "3",
+    tolerance: Annotated[
+        float, typer.Option(help="Relative difference of numbers that a GPU may make.", min=0)
+    ] = 0,
+) -> None:
+    """Keep the results of a stage after an edit of its code that changes none of them.
+
+    Some results are computed again and compared with those of the older code: byte for byte, or
+    with numbers within --tolerance if a GPU computes them. If one differs, nothing is adopted.
+    Otherwise the next call of snakemake takes all results of the stage from the store. Their
+    records say what was adopted, and how many results were compared.
+    """
+    from rdpipe.study.adoption import adopt_stage  # imports torch, which other commands spare
+
+    plan = _plan(overlays or [])
+    with _one_sentence(), console.status("comparing results"):
+        if stage not in STAGES:
+            raise RdpipeError(f"{stage} is no stage; the stages are {', '.join(STAGES)}.")
+        if (sample != "all" and not sample.isdecimal()) or sample == "0":
+            raise RdpipeError(f"--sample {sample} is neither a number above 0 nor `all`.")
+        number = inf if sample == "all" else int(sample)
+        done = adopt_stage(
+            plan, stage, overlays or [], sample=number, tolerance=tolerance, say=_say
         )
-        table.add_row(HELD[kind], *itertools.chain(*cells))
-        going += old
-    console.print(table)
-    for path in going if remove else ():
-        try:
-            cleaning.remove(store, path)
-        except (OSError, RdpipeError) as error:
-            console.print(f"{path} stays: {error}")
+    _say(f"{done.compared:,} results are equal, so {done.adopted:,} are adopted; call snakemake.")
+    if done.damaged:
+        _say(f"{done.damaged:,} damaged results were not adopted.")
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """End the command with one sentence if something fails that the user can mend."""
+    try:
+        yield
+    except (OSError, RdpipeError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(code=1) from None
+
+
+def _say(line: str) -> None:
+    """Print a line as it is, however long."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _plan(overlays: list[Path]) -> Plan:

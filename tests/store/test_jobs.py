@@ -16,6 +16,9 @@ import yaml
 from rdpipe.common.files import read_json, write_json
 from rdpipe.store import provenance
 from rdpipe.store.jobs import Item, Job, items_of_runs
+from rdpipe.store.leases import Cleaner
+from rdpipe.store.objects import Store
+from rdpipe.store.roots import roots
 from rdpipe.study.plan import Plan
 from rdpipe.study.reading import read_study
 from tests import ROOT
@@ -144,6 +147,41 @@ def test_a_checkout_goes_on_from_its_own_state_only(job, tmp_path, monkeypatch):
     start("one")
     assert len(asked) == 2
     assert not list((tmp_path / "store/state").iterdir())
+
+
+def test_a_job_registers_its_results_once_and_has_a_lease_while_it_runs(job, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store, seen = Store(tmp_path / "store"), []
+    runs = [Item({}, {"out.json": f"results/a/{run['beta']}.json"}, run) for run in RUNS]
+
+    def compute(missing, _state):
+        seen.append(Cleaner(store).leased())
+        yield from yields([])(missing, _state)
+
+    job().make_all(runs, compute)
+    job().make_all(runs, compute)
+    assert seen[0] > {job().key(item) for item in runs}  # and the state
+    assert not Cleaner(store).leased()
+    assert [root.path for root in roots(store)] == [tmp_path / "results"]
+
+
+def test_a_job_waits_for_an_object_that_a_cleaner_looks_at(job, tmp_path, monkeypatch):
+    (item,) = items(tmp_path, RUNS[:1])
+    asked = []
+    job().make_all([item], yields(asked))
+    folder = Store(tmp_path / "store").path(job().key(item))
+    find = Store.find
+
+    def find_and_lose(store, key):
+        found = find(store, key)
+        folder.rename(tmp_path / "moved")
+        return found
+
+    monkeypatch.setattr(Store, "find", find_and_lose)
+    monkeypatch.setattr(time, "sleep", lambda _: (tmp_path / "moved").rename(folder))
+    job().make_all([item], yields(asked))
+    assert len(asked) == 1
+    assert Path(item.outputs["out.json"]).is_file()
 
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

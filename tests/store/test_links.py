@@ -58,6 +58,16 @@ def test_an_object_without_a_file_that_is_expected_is_told(store, tmp_path):
     assert not (tmp_path / "table.csv").is_symlink()
 
 
+def test_an_object_that_is_moved_away_meanwhile_is_told_apart_from_one_that_lacks_a_file(
+    store, tmp_path
+):
+    folder = add(store)
+    folder.rename(tmp_path / "moved")
+    assert not publish(folder, {"data.txt": tmp_path / "data.txt"})
+    (tmp_path / "moved").rename(folder)
+    assert publish(folder, {"data.txt": tmp_path / "data.txt"})
+
+
 def test_a_folder_in_place_of_a_link_is_told(tmp_path):
     (tmp_path / "fig3").mkdir()
     with pytest.raises(RdpipeError, match="copied without their links"):

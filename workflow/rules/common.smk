@@ -16,6 +16,8 @@ from rdpipe.store.fingerprint import title
 from rdpipe.study.plan import RESULTS, RUN_PATH, RUN_STAGES, Plan, address_pattern
 from rdpipe.study.resources import needs
 from rdpipe.store.links import check_room, remove_lost, set_plain_names
+from rdpipe.store.objects import Store
+from rdpipe.store.roots import register
 from rdpipe.study.own_files import contents
 from rdpipe.study.files import refuse_repeated_keys
 from rdpipe.study.reading import read_study
@@ -36,8 +38,9 @@ except RdpipeError as error:
     raise WorkflowError(str(error))
 NEEDS = needs(study)
 
-# A dry run takes no lock, so it removes none.
+# A dry run changes nothing: it takes no lock, and registers no results.
 if workflow.is_main_process and not workflow.output_settings.dryrun:
+    register(Store(Path(study.store)), Path(RESULTS))
     if told := lock.enter(Path(".snakemake")):
         logger.info(told)
 

@@ -6,6 +6,7 @@ imports nothing heavy, so that a job whose results are all in the store ends wit
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -16,10 +17,12 @@ from typing import Any
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store.digests import identity
 from rdpipe.store.fingerprint import fingerprint
+from rdpipe.store.leases import leased
 from rdpipe.store.links import publish
 from rdpipe.store.objects import Store, content_of
 from rdpipe.store.provenance import Shares, circumstances
 from rdpipe.store.reporting import Signals, reporting
+from rdpipe.store.roots import register
 from rdpipe.store.rounds import forget, in_rounds, state_of
 
 log = logging.getLogger("rdpipe")
@@ -115,26 +118,39 @@ class Job:
         with reporting(title, self.log_file, self.store.root, self._signals):
             self._check_code()
             by_key = {self.key(item): item for item in items}
-            missing = {key for key, item in by_key.items() if not self._publish_stored(key, item)}
             state = state_of(self.store, by_key)
-            if not missing:
-                forget(state)
-                return
-            self.store.folder("state")
-            for key in missing:
-                self.store.prepare(key)
-            self._import_module()
-            in_rounds(
-                list(by_key),
-                missing,
-                at_once() if at_once else len(missing),
-                state,
-                lambda keys: self._compute([by_key[key] for key in keys], state, compute),
-            )
+            for results in {_results_of(link) for item in items for link in item.outputs.values()}:
+                register(self.store, results)
+            with leased(self.store, by_key, state):
+                self._make(by_key, state, compute, at_once)
 
     def key(self, item: Item) -> str:
         """The store key of an item, from the content of its inputs."""
         return identity(**self._identity(item))
+
+    def _make(
+        self,
+        by_key: Mapping[str, Item],
+        state: Path,
+        compute: Compute,
+        at_once: Callable[[], int] | None,
+    ) -> None:
+        """Publish the items that the store has, and compute the others."""
+        missing = {key for key, item in by_key.items() if not self._publish_stored(key, item)}
+        if not missing:
+            forget(state)
+            return
+        self.store.folder("state")
+        for key in missing:
+            self.store.prepare(key)
+        self._import_module()
+        in_rounds(
+            list(by_key),
+            missing,
+            at_once() if at_once else len(missing),
+            state,
+            lambda keys: self._compute([by_key[key] for key in keys], state, compute),
+        )
 
     def _import_module(self) -> None:
         """Import the stage's module, with the job's threads for the libraries it uses."""
@@ -163,7 +179,15 @@ class Job:
         return folder is not None
 
     def _publish(self, folder: Path, item: Item, how: str) -> None:
-        publish(folder, {name: Path(link) for name, link in item.outputs.items()})
+        links = {name: Path(link) for name, link in item.outputs.items()}
+        pauses = iter((0.1, 1, 5))  # s; a cleaner puts an object with a lease back at once
+        while not publish(folder, links):
+            if (pause := next(pauses, None)) is None:
+                raise RdpipeError(
+                    f"{folder} was removed while this job used it; call snakemake again to "
+                    "compute it anew."
+                )
+            time.sleep(pause)
         axes = "".join(f" {axis}={float(value):.10g}" for axis, value in item.axes.items())
         log.info("%s %s%s: %s", self.spec["stage"], self.spec["name"], axes, how)
 
@@ -191,3 +215,9 @@ class Job:
                 f"the code behind {self.spec['modules'][0]} was edited after this workflow was "
                 "started, so nothing was stored; call snakemake again to compute with the new code."
             )
+
+
+def _results_of(link: str) -> Path:
+    """The folder of results in which a link lies: the first folder of a relative path."""
+    path = Path(link)
+    return path.parent if path.is_absolute() else Path(*path.parts[:-1][:1])

@@ -10,7 +10,7 @@ from rdpipe.common.atomic import replacing
 from rdpipe.common.errors import RdpipeError
 
 
-def publish(folder: Path, links: Mapping[str, Path]) -> None:
+def publish(folder: Path, links: Mapping[str, Path]) -> bool:
     """Link files of an object to where the workflow expects them.
 
     Parameters
@@ -22,6 +22,11 @@ def publish(folder: Path, links: Mapping[str, Path]) -> None:
     links
         File name in the object -> path of the link, which replaces the file that was there.
 
+    Returns
+    -------
+    bool
+        Whether the object is still there. A cleaner may have moved it away for a moment.
+
     Raises
     ------
     RdpipeError
@@ -29,6 +34,8 @@ def publish(folder: Path, links: Mapping[str, Path]) -> None:
     """
     for name, link in links.items():
         if not (folder / name).is_file():
+            if not folder.is_dir():
+                return False
             raise RdpipeError(
                 f"{folder} holds no {name}: this is a fault of rdpipe, please report it."
             )
@@ -36,6 +43,7 @@ def publish(folder: Path, links: Mapping[str, Path]) -> None:
             place_link(link, str(folder / name))
         else:
             place_link(link, os.path.relpath(folder.resolve() / name, link.parent.resolve()))
+    return folder.is_dir()
 
 
 def place_link(link: Path, target: str) -> None:

@@ -2,10 +2,11 @@
 
 An object is a folder of read-only files and a `record.json`. The record holds the sha256 and the
 content digest of each file, and says what the object was made from. An object is written under a
-temporary name and renamed, so a key has a whole object or none. The first writer wins.
+temporary name and renamed, so a key has a whole object or none. The first writer wins. Bytes are
+flushed to the disk before names that lead to them, so a power cut leaves no half of an object.
 
-Checkouts, users and hosts may share a store, also on a network file system. So the store uses no
-locks, no times and no hard links, and expects that changes by other hosts are seen late.
+Checkouts, users and hosts may share a store, also on a network file system. So the store needs no
+locks, no clocks and no hard links, and expects that changes by other hosts are seen late.
 """
 
 import errno
@@ -21,12 +22,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rdpipe.common.atomic import flush
 from rdpipe.common.errors import RdpipeError
 from rdpipe.common.files import read_json, write_json
 from rdpipe.store.digests import content_digest, digest, file_sha256
 
 RECORD = "record.json"
 OBJECT = re.compile(r"/objects/[0-9a-f]{2}/[0-9a-f]{64}$")  # the folder of an object, in any store
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ESTALE)  # errors of a file that is no more
+
+Files = dict[str, dict[str, str]]  # file name -> what its record says of it
+
+
+class Damaged(Exception):
+    """An object is not what its record says. The message says in what way."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +62,17 @@ class Store:
         """
         folder = self.root
         try:
+            new = [one for one in (folder, *folder.parents) if not one.exists()]
             folder.mkdir(parents=True, exist_ok=True)
+            for one in new:
+                flush(one.parent)
             mode = stat.S_IMODE(folder.stat().st_mode)
             for name in names:
                 folder = folder / name
                 with suppress(FileExistsError):
                     folder.mkdir()
                     folder.chmod(mode)  # whatever this user's umask
+                    flush(folder.parent)
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         except OSError as error:
@@ -80,7 +93,7 @@ class Store:
             If the object cannot be read, or is damaged and cannot be set aside.
         """
         folder = self.path(key)
-        return folder if _sound(folder) else None
+        return folder if _sound(folder) is not None else None
 
     def prepare(self, key: str) -> None:
         """Check, before anything is computed, that an object of this key can be added.
@@ -114,10 +127,11 @@ class Store:
             files = {path.name: _description(path) for path in sorted(folder.iterdir())}
             body = {"key": key, **record(), "files": files}
             write_json(folder / RECORD, {**body, "digest": digest(body)})
-            _flush(folder / RECORD)
+            flush(folder / RECORD)
             for path in folder.iterdir():
                 path.chmod(0o444)
             folder.chmod(stat.S_IMODE(self.root.stat().st_mode))  # mkdtemp lets nobody else in
+            flush(folder)
             return self._install(folder, key)
         finally:
             if _inode(folder) is not None:  # asked anew: the old name must not lead to the object
@@ -138,6 +152,7 @@ class Store:
                     raise
                 time.sleep(pause)  # a damaged object is set aside by now; another may be seen late
             else:
+                flush(final.parent)
                 return final
 
 
@@ -162,7 +177,7 @@ def content_of(path: Path) -> str:
     return files[real.name]["content"]
 
 
-def _sound(folder: Path, name: str | None = None) -> dict[str, dict[str, str]] | None:
+def _sound(folder: Path, name: str | None = None) -> Files | None:
     """The record's description of an object's files; None if the object is missing or damaged.
 
     All its files, or the one with this name, are compared with the record. An object is set aside
@@ -172,8 +187,8 @@ def _sound(folder: Path, name: str | None = None) -> dict[str, dict[str, str]] |
     suspect = None
     try:
         while (found := _inode(folder)) is not None:
-            if files := _read(folder, folder.name, name):
-                return files
+            with suppress(Damaged):
+                return read(folder, folder.name, name)
             if found == suspect:
                 _set_aside(folder, name)
             suspect = found
@@ -198,22 +213,65 @@ def _inode(folder: Path) -> int | None:
         return None
 
 
-def _read(folder: Path, key: str, name: str | None = None) -> dict[str, dict[str, str]] | None:
-    """The record's description of the files beside it; None if the record or a file is damaged."""
+def read(folder: Path, key: str, name: str | None = None) -> Files:
+    """The record's description of an object's files, after all of them, or one, were compared.
+
+    Parameters
+    ----------
+    folder
+        Where the object lies.
+    key
+        The store key that its record must have.
+    name
+        The file to compare; without it, all files are compared.
+
+    Raises
+    ------
+    Damaged
+        If the object is not what its record says.
+    OSError
+        If a file cannot be read. It may still be whole.
+    """
+    files: Files = record_of(folder, key)["files"]
     try:
-        body = read_json(folder / RECORD)
-        if body.pop("digest") != digest(body) or body["key"] != key:
-            return None
-        files = dict(body["files"])
-        asked = files if name is None else {name: files[name]}
-        intact = all(file_sha256(folder / file) == said["sha256"] for file, said in asked.items())
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return None
+        for file in files if name is None else [name]:
+            if file not in files:
+                raise Damaged(f"{RECORD} does not know {file}")
+            if file_sha256(folder / file) != files[file]["sha256"]:
+                raise Damaged(f"{file} has other bytes than {RECORD} says")
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ESTALE):
-            return None
-        raise  # a file that cannot be read may still be whole
-    return files if intact else None
+        if error.errno in GONE:
+            raise Damaged(f"{Path(error.filename or folder).name} is missing") from None
+        raise
+    return files
+
+
+def record_of(folder: Path, key: str) -> dict[str, Any]:
+    """The record of an object, if its own digest and its key are right.
+
+    Raises
+    ------
+    Damaged
+        If they are not, or if there is no record.
+    OSError
+        If the record cannot be read.
+    """
+    try:
+        body = dict(read_json(folder / RECORD))
+        whole = body.pop("digest") == digest(body)
+        for name, said in body["files"].items():
+            whole &= Path(name).name == name and {"sha256", "content"} <= said.keys()
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        whole = False
+    except OSError as error:
+        if error.errno in GONE:
+            raise Damaged(f"{RECORD} is missing") from None
+        raise
+    if not whole:
+        raise Damaged(f"{RECORD} is damaged")
+    if body.get("key") != key:
+        raise Damaged(f"{RECORD} is that of another object")
+    return body
 
 
 def _set_aside(folder: Path, name: str | None) -> None:
@@ -231,22 +289,16 @@ def _set_aside(folder: Path, name: str | None) -> None:
             f"{folder} is damaged and cannot be set aside ({error.strerror}); let its owner remove "
             "it, then call snakemake again to compute it anew."
         ) from None
-    if _read(aside, folder.name, name):  # another job had just put a new object there
-        with suppress(OSError):  # there is a still newer one
-            aside.rename(folder)
+    with suppress(Damaged, OSError):  # there may be a still newer one
+        read(aside, folder.name, name)  # else another job had just put a new object there
+        aside.rename(folder)
 
 
 def _description(path: Path) -> dict[str, int | str]:
     """What a record says of a file."""
-    _flush(path)
+    flush(path)
     return {
         "bytes": path.stat().st_size,
         "sha256": file_sha256(path),
         "content": content_digest(path),
     }
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file is written: a network file system reports a full disk only now."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

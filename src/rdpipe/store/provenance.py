@@ -76,6 +76,11 @@ def _device() -> str:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return str(torch.cuda.get_device_name())
+    return processor()
+
+
+def processor() -> str:
+    """What records call the device of a job without a GPU."""
     return platform.processor() or platform.machine()
 
 
