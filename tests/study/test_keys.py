@@ -32,6 +32,10 @@ PLACES = {
     "Checkerboard": ("splits.checkerboard", EVERYTHING - {"datasets"}),
     "MLP": ("archs.mlp-1", RUNS),
     "CNN": ("archs.cnn-1", RUNS),
+    "Standard": ("archs.mlp-1.prior", RUNS),
+    "Mixture": ("archs.mixture.prior", RUNS),
+    "Vamp": ("archs.vamp.prior", RUNS),
+    "Flow": ("archs.flow.prior", RUNS),
     "Training": ("training", RUNS),
     "Evaluation": ("evaluation", RUNS - {"training"}),
     "Experiment": ("experiments.fig3", SHOWN),
@@ -52,6 +56,7 @@ VALUES = {
     "MNIST.size": 30, "FashionMNIST.size": 30, "SmallNORB.size": 48, "Shapes3D.size": 16,
     "Images.images": "b.npy", "Images.factors": "b.csv", "Images.size": [8, 9],
     "CV.dataset": "shapes3d", "CD.dataset": "shapes3d", "Checkerboard.dataset": "shapes3d",
+    "MLP.prior": "flow", "CNN.prior": {"kind": "mixture", "components": 3},
     "MLP.early_stopping": 0.3, "CNN.early_stopping": 0.3,
     "Training.pack": ["seed"], "Evaluation.pack": ["seed"],
     "Evaluation.likelihood_samples": [10],
@@ -82,8 +87,12 @@ SETTINGS += ["Claim.roles"]  # the keys of a claim that are no field of its mode
 
 
 def study():
-    """The paper's study with images of one's own and a split of these."""
+    """The paper's study with images of one's own, a split of these, and every kind of prior."""
     config = copy.deepcopy(PAPER)
+    for prior in ("mixture", "vamp", "flow"):
+        config["archs"][prior] = {"kind": "mlp", "layers": 1, "prior": {"kind": prior}}
+    config["experiments"]["priors"] = {"splits": ["cv-16k"], "archs": ["mixture", "vamp", "flow"]}
+    config["figures"]["priors"] = {"draw": "fig7", "experiment": "priors"}
     config["datasets"]["own"] = dict(OWN)
     config["splits"]["own"] = {"dataset": "own", "kind": "cv", "n_train": 512}
     config["figures"]["fig3"]["draw"] = "fig3"

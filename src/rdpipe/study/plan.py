@@ -290,7 +290,7 @@ class Plan:
         settings = self.study.training.result_settings()
         settings["arch"] = self.study.archs[arch].result_settings()
         reads = {"split": self.splits[split]}
-        modules = ("rdpipe.training.train", self._kind(arch))
+        modules = ("rdpipe.training.train", *self._found(arch))
         return Node("training", f"{split}/{arch}", modules, settings, reads)
 
     def _evaluation(self, split: str, arch: str) -> Node:
@@ -301,12 +301,17 @@ class Plan:
             "neighbours": self.neighbours[split],
             "training": self.training[name],
         }
-        modules = ("rdpipe.evaluation.evaluate", self._kind(arch))
+        modules = ("rdpipe.evaluation.evaluate", *self._found(arch))
         return Node("evaluation", name, modules, settings, reads)
 
-    def _kind(self, arch: str) -> str:
-        """The module of an architecture's kind."""
-        return f"rdpipe.vae.{self.study.archs[arch].kind}"
+    def _found(self, arch: str) -> tuple[str, ...]:
+        """The modules that an architecture's networks, prior and likelihood are found in."""
+        settings = self.study.archs[arch]
+        return (
+            f"rdpipe.vae.{settings.kind}",
+            f"rdpipe.vae.priors.{settings.prior.kind}",
+            f"rdpipe.vae.likelihoods.{settings.likelihood}",
+        )
 
     def _table(self, experiment: str) -> Node:
         pairs = self._pairs(experiment)

@@ -79,11 +79,12 @@ def new_pack(
     Raises
     ------
     RdpipeError
-        If there are fewer examples to train on than a batch takes, or the images are too small for
-        the network.
+        If there are fewer examples to train on than a batch takes or than the prior starts from,
+        the images are too small for the network, or the likelihood cannot score them.
     """
     network = networks.build(arch, images.shape[1:])
     pixels, held_out = _examples(images, arch, batch_size, device)
+    network.likelihood.check(pixels)
     beta = torch.tensor([run.beta for run in runs], dtype=dtype, device=device)
     objective = Objective(arch["penalty"], beta, len(pixels))
     seeds = [run.seed for run in runs]
