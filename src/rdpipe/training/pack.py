@@ -4,7 +4,7 @@ Letters in shapes: R runs, N examples, P pixels times channels.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from rdpipe.training.early_stopping import Best, HeldOut
 from rdpipe.training.engine import Engine
 from rdpipe.training.objectives import Objective
 from rdpipe.vae import networks
+from rdpipe.vae.models import VAE
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,18 @@ def end_interval(pack: Pack) -> None:
     pack.values = pack.values[:0]
     if pack.best:
         early_stopping.look(pack.best, pack.engine.groups, pack.step)
+
+
+def at_end(pack: Pack) -> Pack:
+    """The pack as it would be if its training ended here; the pack itself stays as it is."""
+    if not len(pack.values):
+        return pack
+    ending = replace(pack)
+    if pack.best:
+        kept = {name: p.clone() for name, p in pack.best.vae.parameters.items()}
+        ending.best = replace(pack.best, vae=VAE(pack.best.vae.network, kept))
+    end_interval(ending)
+    return ending
 
 
 def trained(

@@ -13,6 +13,9 @@ class Training(Model):
 
     iterations: Annotated[Count, Field(examples=[257000])]
     """Number of Adam steps."""
+    checkpoints: Annotated[tuple[Count, ...], Field(examples=[[16000, 64000]])] = ()
+    """Earlier iterations at which each run is kept and evaluated as well, in ascending order.
+    Tables have rows for each. A checkpoint is the result of a training that ends there."""
     batch_size: Annotated[Count, unit("images"), Field(examples=[128])]
     """Number of images in one step."""
     learning_rate: Annotated[float, Field(gt=0, examples=[0.001]), NUMBER]
@@ -30,5 +33,14 @@ class Training(Model):
     """Time between two saved states. An interrupted training goes on from the last one."""
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Repeated axes."""
+        """Repeated axes, and checkpoints that do not ascend or lie beyond the end."""
         yield from repeated("pack", self.pack)
+        checkpoints = list(self.checkpoints)
+        if checkpoints != sorted(set(checkpoints)):
+            yield "checkpoints", f"{checkpoints} do not ascend; sort them."
+        if max(checkpoints, default=0) >= self.iterations:
+            yield (
+                "checkpoints",
+                f"{max(checkpoints)} is not before the end of training after "
+                f"{self.iterations} iterations; leave it out, or raise iterations.",
+            )
