@@ -78,9 +78,8 @@ class Tables:
 
         Of checkpoints, it is that of one iteration, else of the end of training.
         """
-        runs = self.runs
-        if "iteration" in runs:
-            runs = runs[runs["iteration"] == (iteration or runs["iteration"].max())]
+        lengths = self.runs["iteration"]
+        runs = self.runs[lengths == (iteration or lengths.max())]
         chosen = runs[(runs["split"] == split) & (runs["arch"] == arch) & (runs["part"] == part)]
         if chosen.empty:
             raise Missing(f"no runs of {arch} on {split}")

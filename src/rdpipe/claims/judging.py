@@ -103,7 +103,8 @@ def _judge(
 
 def _diverged(runs: pd.DataFrame, claim: str, players: Mapping[str, Players]) -> int:
     """How many runs of the claim's splits and architectures diverged."""
-    chosen = (runs["part"] == "train") & (runs["status"] == "diverged")
+    end = runs["iteration"] == runs["iteration"].max()
+    chosen = end & (runs["part"] == "train") & (runs["status"] == "diverged")
     for column, of in (("split", "split"), ("arch", "architecture")):
         roles = [name for name, role in declared()[claim].items() if role.of == of]
         chosen &= runs[column].isin([player for role in roles for player in named(players[role])])
