@@ -14,7 +14,9 @@ import yaml
 from tests import ROOT
 
 WORKFLOW = ["Snakefile", "config.yaml", "config", "profiles", "workflow", "src", "envs"]
-DONE = re.compile(r"^(\w+ [\w/-]+(?: beta=\S+ seed=\S+)?): (computed in|from the store)", re.M)
+DONE = re.compile(
+    r"^(\w+ [\w/-]+(?: beta=\S+ seed=\S+)?(?: iterations=\S+)?): (computed in|from the store)", re.M
+)
 # Root may do what file modes forbid; without its capabilities it is as any owner of the files.
 NO_PRIVILEGES = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 

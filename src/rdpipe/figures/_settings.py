@@ -60,7 +60,8 @@ def _label(arch: Arch, archs: Sequence[Arch]) -> str:
     if len({one.latent for one in archs}) > 1:
         words.append(f"{arch.latent} dimensions")
     others = [word for word in arch.variant.split(", ") if not word.endswith((" prior", "lihood"))]
-    return ", ".join(filter(None, [*words, *others])) or "test"
+    plain = f"{arch.layers}-layer {arch.kind.upper()}"
+    return ", ".join(filter(None, [*words, *others])) or plain
 
 
 def _colours(labels: Sequence[str], archs: Sequence[Arch]) -> dict[str, str]:

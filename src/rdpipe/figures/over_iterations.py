@@ -51,7 +51,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
                 _plot(axes, points, colours[beta], THIN if part == "train" else {})
             plotted.append(shown)
         axes.set_xscale("log")
-        axes.set_xticks(lengths, [f"{n:,}" for n in lengths], rotation=30)
+        axes.set_xticks(lengths, [f"{n / 1000:g}k" if n >= 1000 else str(n) for n in lengths])
         axes.minorticks_off()
         _style.title(axes, f"{split.label}, {arch.label}")
     _style.save(figure, folder, "over_iterations", pd.concat(plotted))

@@ -30,7 +30,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
     legend = [_style.line(label, colour, **_style.DOT) for label, colour in looks.items()]
     legend.append(_style.line(r"$\log N_\mathrm{train}$", **_style.REFERENCE))
     figure, grid = _style.panels(
-        len(rows), len(TERMS), legend=legend, xlabel=r"$\beta$", ylabel="nats"
+        len(rows), len(TERMS), legend=legend, xlabel=r"$\beta$", ylabel="nats", aspect=0.5
     )
     plotted = []
     for line, (split, family) in zip(grid, rows, strict=True):
@@ -40,7 +40,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
 
 
 def _row(
-    line: "np.ndarray", experiment: Experiment, split: Split, family: Family
+    line: np.ndarray, experiment: Experiment, split: Split, family: Family
 ) -> list[pd.DataFrame]:
     """Draw the panels of one row; the points that they show."""
     plotted = []
@@ -60,4 +60,5 @@ def _row(
 def _scale(axes: Axes, experiment: Experiment) -> None:
     _over_beta.scale(axes, experiment.summary["beta"])
     axes.set_yscale("symlog", linthresh=1.0)
+    axes.set_ylim(bottom=-0.5)  # estimates of a term that is 0 may be negative
     axes.yaxis.set_major_formatter("{x:g}")
