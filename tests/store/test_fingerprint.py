@@ -153,7 +153,8 @@ HAS = {
     "common.errors": {"RdpipeError", "OutOfMemoryError"},
     "common.progress": {"EVERY", "Progress", "Progress.update -> None", "log"},
     "training.state": {
-        "log", "resume -> None", "save -> None", "save_if_possible -> None",
+        "go_on -> None", "log", "resume -> None", "save -> None", "save_if_possible -> None",
+        "save_run -> None",
     },
 }  # fmt: skip
 # What covered modules use of them, attributes of their classes included.
@@ -162,7 +163,7 @@ USED = {
     "common.devices": {"choose"},
     "common.errors": {"RdpipeError", "OutOfMemoryError"},
     "common.progress": {"Progress", "Progress.update"},
-    "training.state": {"resume", "save", "save_if_possible"},
+    "training.state": {"go_on", "resume", "save", "save_if_possible", "save_run"},
 }
 
 

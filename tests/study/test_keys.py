@@ -118,6 +118,8 @@ def another(setting, value, annotation):
         return VALUES[setting]
     if get_origin(annotation) is Literal:
         return next(choice for choice in get_args(annotation) if choice != value)
+    if annotation is bool:
+        return not value
     if annotation is int:
         return value + 1
     if annotation is float:
@@ -152,7 +154,7 @@ def test_a_setting_moves_the_stages_that_depend_on_it_unless_it_is_neutral(setti
 def test_these_settings_are_neutral_and_no_other():
     assert {f"{name}.{field}" for name in MODELS for field in MODELS[name].neutral()} == {
         "Study.store", "Study.downloads", "Study.targets",
-        "Training.pack", "Training.threads", "Training.save_every",
+        "Training.keep_states", "Training.pack", "Training.threads", "Training.save_every",
         "Evaluation.pack", "Evaluation.threads",
         "Images.images", "Images.factors",
     }  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rdpipe.common.errors import RdpipeError
+from rdpipe.common.progress import Progress
 from rdpipe.training import train as training
 from rdpipe.training.pack import Run, Trained
 
@@ -71,3 +72,28 @@ def test_a_run_that_diverges_later_is_sound_at_its_checkpoint(
     ]  # fmt: skip
     assert found[60][0].record["diverged_at"] == found[80][0].record["diverged_at"] == 47
     assert found[80][1].record["status"] == "finished"
+
+
+@pytest.mark.parametrize("device", ["cpu", CUDA])
+@pytest.mark.parametrize("arch", [MLP, STOPPED, PRIORS["flow"]], ids=["mlp", "stopped", "flow"])
+def test_a_longer_training_goes_on_from_the_states_of_a_shorter_one(
+    images: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arch: dict[str, Any],
+    device: str,
+) -> None:
+    """Also from within an interval, and together with other runs than before."""
+    settings = {"arch": arch, "precision": "float32", "learning_rate": 1e-2, "device": device}
+    expected = train(images, RUNS, iterations=90, **settings)
+    states = [tmp_path / "0", tmp_path / "1"]
+    for run, path in zip(RUNS, states, strict=True):
+        alone = [run] if device == "cpu" else RUNS
+        train(images, alone, iterations=50, **settings)[alone.index(run)].save_state(path)
+    taken = []
+    monkeypatch.setattr(Progress, "update", lambda _, n: taken.append(n))
+    for run, whole in zip(
+        train_to(images, [90], shorter=states, **settings)[90], expected, strict=True
+    ):
+        assert_equal(run, whole)
+    assert sum(taken) == 40

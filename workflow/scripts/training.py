@@ -16,29 +16,47 @@ def images():
 
 def compute(items, state):
     from rdpipe.training.pack import Run
-    from rdpipe.training.train import train_to, write_run
+    from rdpipe.training.train import STATE, train_to, write_run
 
-    settings = dict(spec["settings"])
-    end, wanted = settings.pop("iterations"), {}  # run -> length of training -> item
-    for item in items:
-        of_run = wanted.setdefault(Run(**item.axes), {})
-        of_run[item.settings.get("iterations", end)] = item
+    settings = {name: value for name, value in spec["settings"].items() if name != "iterations"}
+    wanted = by_run(items)
+    runs = [Run(**dict(axes)) for axes in wanted]
     lengths = sorted({length for of_run in wanted.values() for length in of_run})
     how = {"state": state, "save_every": snakemake.params.save_every, "stop": job.stopping}
-    for length, trained in train_to(images(), list(wanted), lengths, **how, **settings):
+    how |= {"shorter": longest_states(list(wanted), lengths[0], STATE)}
+    write = partial(write_run, keep_state=snakemake.params.keep_states)
+    for length, trained in train_to(images(), runs, lengths, **how, **settings):
         for of_run, run in zip(wanted.values(), trained, strict=True):
             if length in of_run:
-                yield of_run[length], partial(write_run, run=run)
+                yield of_run[length], partial(write, run=run)
+
+
+def by_run(items):
+    """Run -> length of training -> item."""
+    found = {}
+    for item in items:
+        length = item.settings.get("iterations", spec["settings"]["iterations"])
+        found.setdefault(tuple(item.axes.items()), {})[length] = item
+    return found
+
+
+def longest_states(runs, before, name):
+    """The states that the store has of all the runs, at the last checkpoint that it has them of."""
+    of_all = by_run(all_items)
+    for length in sorted((n for n in of_all[runs[0]] if n < before), reverse=True):
+        states = [job.stored(of_all[run][length], name) for run in runs]
+        if all(states):
+            return states
+    return []
 
 
 def at_once():
     from rdpipe.training.capacity import capacity
 
-    items_of_a_run = len(items) // len({tuple(item.axes.values()) for item in items})
-    return items_of_a_run * capacity(images(), **spec["settings"])
+    return len(all_items) // len(by_run(all_items)) * capacity(images(), **spec["settings"])
 
 
 files = {"model.safetensors": out.model, "history.parquet": out.history, "run.json": out.run}
 job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0], threads=snakemake.threads)
-items = items_of_runs(spec["runs"], {"train": given.train}, files, length="iterations")
-job.make_all(items, compute, at_once)
+all_items = items_of_runs(spec["runs"], {"train": given.train}, files, length="iterations")
+job.make_all(all_items, compute, at_once)

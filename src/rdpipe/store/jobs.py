@@ -136,6 +136,11 @@ class Job:
                 lambda keys: self._compute([by_key[key] for key in keys], state, compute),
             )
 
+    def stored(self, item: Item, name: str) -> Path | None:
+        """A file of an item's object, if the store has the object with such a file."""
+        folder = self.store.find(self.key(item))
+        return folder / name if folder and (folder / name).exists() else None
+
     def key(self, item: Item) -> str:
         """The store key of an item, from the content of its inputs."""
         return identity(**self._identity(item))

@@ -123,6 +123,8 @@ def _kind(field: Schema, known: Schema) -> str:
         values = field.get("enum", [field.get("const")])
         return ", ".join(f"`{_yaml(value)}`" for value in values)
     match field["type"]:
+        case "boolean":
+            return "`true` or `false`"
         case "null":
             return "`null`"
         case "integer" | "number" as kind:

@@ -3,8 +3,9 @@
 Letters in shapes: R runs, N examples, P pixels times channels.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,11 @@ class Run:
     seed: int
 
 
+def _no_state(path: Path) -> None:
+    """A run that was not just trained has no state."""
+    raise RuntimeError("the state of this run is gone")
+
+
 @dataclass(frozen=True)
 class Trained:
     """One trained run.
@@ -47,11 +53,15 @@ class Trained:
         iteration, counted from 1, whose D, R or penalty is not finite (the last iteration if only a
         parameter or a moment of Adam's is not); and `kept_at`, the iteration after which the
         parameters were as they are here, or None if the run diverged before any were kept.
+    save_state
+        Writes the state from which a longer training goes on. To be called before the training of
+        the pack takes its next step.
     """
 
     parameters: dict[str, Tensor]
     history: dict[str, np.ndarray]
     record: dict[str, Any]
+    save_state: Callable[[Path], None] = field(default=_no_state, compare=False)
 
 
 @dataclass

@@ -11,7 +11,8 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from rdpipe.training.pack import (
 
 _NO_MEMORY = re.compile("out of memory|ALLOC_FAILED")
 STRETCH = 2.0  # seconds of steps between looks at the clock and at `stop`
+STATE = "state.safetensors"  # in the folder of a run, if it is kept
 LEAST_STRETCH = 32  # steps on a GPU, which loses time at every look
 
 
@@ -63,6 +65,7 @@ def train_to(
     state: Path | None = None,
     save_every: float = 180.0,
     stop: Callable[[], bool] = lambda: False,
+    shorter: Sequence[Path] = (),
 ) -> Iterator[tuple[int, list[Trained]]]:
     """Train R runs with Adam on the objective D + β·penalty (paper, Equation 1 and Section 4.3).
 
@@ -95,6 +98,9 @@ def train_to(
         written anew.
     stop
         Asked every few seconds; when it says True, the training is saved and given up.
+    shorter
+        States of shorter trainings of these runs (`Trained.save_state`), all of one length. The
+        training goes on from them if there is no later state.
 
     Yields
     ------
@@ -123,6 +129,8 @@ def train_to(
         if state:
             key = _key(images, runs, history_every, settings)
             states.resume(pack, state, key)
+        if shorter and not pack.step:
+            states.go_on(pack, shorter)
         progress = Progress(iterations, "training", done=pack.step)
         saved = time.monotonic()
         most = LEAST_STRETCH if place.type == "cuda" else history_every
@@ -133,7 +141,7 @@ def train_to(
                 note(pack, pack.engine.advance(before, steps, STRETCH))
                 if place.type == "cuda":  # the engine does not wait for it; noting the values does
                     most = max(LEAST_STRETCH, int(steps * STRETCH / (time.monotonic() - start)))
-                if len(pack.values) == history_every or pack.step == iterations:
+                if len(pack.values) == history_every:
                     end_interval(pack)
                 progress.update(pack.step - before)
                 stopped = stop() and not ended(pack, iterations)
@@ -149,7 +157,13 @@ def train_to(
             told, as_ended = settings | {"iterations": length}, at_end(pack)
             yield (
                 length,
-                [trained(as_ended, i, run, told, history_every) for i, run in enumerate(runs)],
+                [
+                    replace(
+                        trained(as_ended, i, run, told, history_every),
+                        save_state=partial(states.save_run, pack, i),
+                    )
+                    for i, run in enumerate(runs)
+                ],
             )
 
 
@@ -191,10 +205,12 @@ class _Stopped(RdpipeError):
         super().__init__(f"stopped after {step:,} of {iterations:,} iterations, which are {kept}.")
 
 
-def write_run(folder: Path, run: Trained) -> None:
-    """Write model.safetensors, history.parquet and run.json."""
+def write_run(folder: Path, run: Trained, keep_state: bool = False) -> None:
+    """Write model.safetensors, history.parquet and run.json; if asked, also its state."""
     import pandas as pd  # training itself needs only torch, numpy and safetensors
 
     save_file(run.parameters, folder / "model.safetensors")
     files.write_parquet(folder / "history.parquet", pd.DataFrame(run.history))
     files.write_json(folder / "run.json", run.record)
+    if keep_state:
+        run.save_state(folder / STATE)

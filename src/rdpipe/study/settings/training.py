@@ -25,6 +25,9 @@ class Training(Model):
     matrix products, on devices where this is faster (docs/performance.md)."""
     history_every: Annotated[Count, unit("iterations")] = 1000
     """Number of iterations that one row of the training history averages."""
+    keep_states: Annotated[bool, NEUTRAL] = False
+    """Whether the store keeps Adam's moments with each run. A longer training, which has the old
+    end as a checkpoint, then goes on from there. A run takes three times the space."""
     pack: Annotated[tuple[Axis, ...], NEUTRAL, Field(examples=[["beta", "seed"]])] = ()
     """Axes whose runs one job trains together. Use it on GPUs. Result paths stay the same."""
     threads: Annotated[Count, NEUTRAL] = 2
