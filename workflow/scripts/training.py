@@ -3,6 +3,7 @@
 from functools import cache, partial
 
 from rdpipe.store.jobs import Job, items_of_runs
+from rdpipe.store.lengths import by_run, longest_states
 
 spec, given, out = snakemake.params.spec, snakemake.input, snakemake.output
 
@@ -19,11 +20,11 @@ def compute(items, state):
     from rdpipe.training.train import STATE, train_to, write_run
 
     settings = {name: value for name, value in spec["settings"].items() if name != "iterations"}
-    wanted = by_run(items)
+    wanted = by_run(items, end)
     runs = [Run(**dict(axes)) for axes in wanted]
     lengths = sorted({length for of_run in wanted.values() for length in of_run})
     how = {"state": state, "save_every": snakemake.params.save_every, "stop": job.stopping}
-    how |= {"shorter": longest_states(list(wanted), lengths[0], STATE)}
+    how |= {"shorter": longest_states(job, all_lengths, list(wanted), lengths[0], STATE)}
     write = partial(write_run, keep_state=snakemake.params.keep_states)
     for length, trained in train_to(images(), runs, lengths, **how, **settings):
         for of_run, run in zip(wanted.values(), trained, strict=True):
@@ -31,32 +32,15 @@ def compute(items, state):
                 yield of_run[length], partial(write, run=run)
 
 
-def by_run(items):
-    """Run -> length of training -> item."""
-    found = {}
-    for item in items:
-        length = item.settings.get("iterations", spec["settings"]["iterations"])
-        found.setdefault(tuple(item.axes.items()), {})[length] = item
-    return found
-
-
-def longest_states(runs, before, name):
-    """The states that the store has of all the runs, at the last checkpoint that it has them of."""
-    of_all = by_run(all_items)
-    for length in sorted((n for n in of_all[runs[0]] if n < before), reverse=True):
-        states = [job.stored(of_all[run][length], name) for run in runs]
-        if all(states):
-            return states
-    return []
-
-
 def at_once():
     from rdpipe.training.capacity import capacity
 
-    return len(all_items) // len(by_run(all_items)) * capacity(images(), **spec["settings"])
+    return len(items) // len(all_lengths) * capacity(images(), **spec["settings"])
 
 
 files = {"model.safetensors": out.model, "history.parquet": out.history, "run.json": out.run}
 job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0], threads=snakemake.threads)
-all_items = items_of_runs(spec["runs"], {"train": given.train}, files, length="iterations")
-job.make_all(all_items, compute, at_once)
+items = items_of_runs(spec["runs"], {"train": given.train}, files, length="iterations")
+end = spec["settings"]["iterations"]
+all_lengths = by_run(items, end)
+job.make_all(items, compute, at_once)
