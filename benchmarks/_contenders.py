@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from rdpipe.common.precision import products
 from rdpipe.training.engine import Engine, adam_step, tuned_process
 from rdpipe.training.objectives import Objective
-from rdpipe.vae import bernoulli, costs, networks
+from rdpipe.vae import costs, networks
 from rdpipe.vae.cnn import KERNEL, PADDING, STRIDE, Convolution
+from rdpipe.vae.likelihoods import bernoulli
 from rdpipe.vae.networks import Dense, Layer, Network
 
 SHAPE, BATCH, LEARNING_RATE = (32, 32, 3), 128, 1e-3
@@ -370,7 +371,8 @@ def own_loss(task: Task) -> Advance:
 
     def advance(steps: int) -> None:
         for _ in range(steps * (task.runs // together)):
-            torch.autograd.grad(bernoulli.distortion(logits, x).sum(), logits)
+            nats = bernoulli.nats(logits, x.expand_as(logits))
+            torch.autograd.grad((nats.sum((1, 2)) / BATCH).sum(), logits)
 
     return advance
 

@@ -5,11 +5,14 @@ import re
 import pytest
 import yaml
 
+from rdpipe.claims.paper import CLAIMS
+from rdpipe.claims.questions import QUESTIONS
 from rdpipe.claims.roles import declared
 from rdpipe.evaluation.evaluate import METRICS
 from tests import ROOT
 
 PAPER = (ROOT / "docs/paper.md").read_text("utf-8")
+QUESTIONS_PAGE = (ROOT / "docs/open-questions.md").read_text("utf-8")
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
 
 
@@ -18,13 +21,30 @@ def test_the_map_of_the_paper_has_every_target(target):
     assert f"| `{target}` |" in PAPER
 
 
-@pytest.mark.parametrize("claim", declared())
+@pytest.mark.parametrize("claim", CLAIMS)
 def test_the_map_of_the_paper_and_the_study_have_every_claim_with_its_roles(claim):
-    (row,) = re.findall(rf"^\| `{claim}` \|(.*?)\|(.*?)\|", PAPER, flags=re.MULTILINE)
-    roles = declared()[claim].items()
-    for cell, of in zip(row, ("split", "architecture"), strict=True):
-        assert re.findall("`(.+?)`", cell) == [name for name, role in roles if role.of == of]
+    assert roles_in(PAPER, claim) == roles_of(claim)
     assert claim in {entry["name"] for entry in CONFIG["figures"]["claims"]["claims"]}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_page_of_open_questions_has_every_question_as_it_is_judged(name):
+    assert roles_in(QUESTIONS_PAGE, name) == roles_of(name)
+    question = QUESTIONS[name]
+    assert f"| {question.sentence} | {question.reason} |" in QUESTIONS_PAGE
+    studies = (ROOT / "config").glob("*.yaml")
+    assert sum(f"name: {name}" in path.read_text("utf-8") for path in studies) == 2
+
+
+def roles_in(page, name):
+    """The roles of splits and of architectures that the row of a claim or question lists."""
+    (row,) = re.findall(rf"^\| `{name}` \|(.*?)\|(.*?)\|", page, flags=re.MULTILINE)
+    return [re.findall("`(.+?)`", cell) for cell in row]
+
+
+def roles_of(name):
+    roles = declared()[name].items()
+    return [[role for role, one in roles if one.of == of] for of in ("split", "architecture")]
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -33,9 +33,9 @@ def write_run(folder, run, distortion, status="finished", k=2, side=4):
     return folder
 
 
-def a_run(seed, beta=0.1, split="dense"):
+def a_run(seed, beta=0.1, split="dense", iteration=100):
     names = {"dataset": "tetrominoes", "split": split, "split_kind": "cv", "arch": "mlp-1"}
-    return names | {"beta": beta, "seed": seed}
+    return names | {"beta": beta, "seed": seed, "iteration": iteration}
 
 
 def build(tmp_path, runs, distortions, **options):
@@ -61,6 +61,7 @@ def write(tmp_path, runs, folders):
             folder / "reconstructions.npz"
             for folder, run in zip(folders, runs, strict=True)
             if run["seed"] == min(run["seed"] for run in runs)
+            and run["iteration"] == max(run["iteration"] for run in runs)
         ],
     )
     return read_parquet(tmp_path / "rd.parquet"), read_parquet(tmp_path / "rd_summary.parquet")
@@ -86,6 +87,15 @@ def test_summary_is_mean_and_standard_deviation_over_seeds(tmp_path):
     assert math.isnan(row["mutual_information_mean"])
     pairs = [f"{metric}_{value}" for metric in METRICS for value in ("mean", "std")]
     assert list(summary.columns) == [*tables.GROUP, "n", "n_diverged", *pairs]
+
+
+def test_checkpoints_are_rows_and_only_the_end_has_pictures(tmp_path):
+    runs = [a_run(seed, iteration=n) for seed in (0, 1) for n in (50, 100)]
+    rd, summary = build(tmp_path, runs, [10.0, 1, 20, 3])
+    assert list(rd["iteration"]) == 2 * [50, 50, 100, 100]
+    train = summary[summary["part"] == "train"].set_index("iteration")
+    assert train["distortion_mean"].to_dict() == {50: 15, 100: 2}
+    assert read_npz(tmp_path / "reconstructions.npz")["dense/beta"].tolist() == [0.1]
 
 
 def test_one_seed_has_a_mean_but_no_standard_deviation(tmp_path):

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from rdpipe.common.errors import RdpipeError
 from rdpipe.common.files import read_npz, read_parquet, write_csv, write_npz, write_parquet
 
-RUN = ["dataset", "split", "split_kind", "arch", "beta", "seed"]
+RUN = ["dataset", "split", "split_kind", "arch", "beta", "seed", "iteration"]
 AXES = [*RUN, "part", "n_train", "n_test"]
 PARTS = ["train", "test"]
 OWN_AXES = ["beta", "seed", "part"]  # which metrics.parquet has itself
@@ -51,7 +51,7 @@ def write_tables(
     metrics
         Each run's metrics.parquet.
     reconstructions
-        The reconstructions.npz of each run of the smallest seed.
+        The reconstructions.npz of each run of the smallest seed at the end of training.
     distances
         Each split's distances.parquet.
     """
@@ -68,12 +68,17 @@ def write_tables(
 
 
 def rd_table(runs: Sequence[Mapping[str, Any]], metrics: Sequence[Path]) -> pd.DataFrame:
-    """Join the axes of R runs with their metrics: 2 R rows, train before test."""
+    """Join the axes of R runs with their metrics: 2 R rows, train before test.
+
+    `iteration` is the length of training: its end, or a checkpoint.
+    """
     # one reader for all files, in the given order: 6,240 files in seconds
     paths = [str(path) for path in metrics]
     measured = pq.read_table(paths, partitioning=None).to_pandas()
     axes = pd.DataFrame([run for run in runs for _ in PARTS], columns=RUN)
-    axes = axes.astype({"beta": float, "seed": int}).assign(part=len(runs) * PARTS)
+    axes = axes.astype({"beta": float, "seed": int, "iteration": int}).assign(
+        part=len(runs) * PARTS
+    )
     if not measured[OWN_AXES].equals(axes[OWN_AXES]):
         raise _misfit(axes, paths)
     n = measured["n"].to_numpy().reshape(-1, 2)  # of train and test
@@ -135,14 +140,17 @@ def distance_quantiles(splits: Sequence[str], distances: Sequence[Path]) -> pd.D
 def first_reconstructions(
     runs: Sequence[Mapping[str, Any]], reconstructions: Sequence[Path]
 ) -> dict[str, np.ndarray]:
-    """The pictures of the smallest seed's runs, by split: R runs and K difficult examples.
+    """The pictures of the smallest seed's runs at the end of training, by split.
+
+    R runs and K difficult examples.
 
     Each split s has `s/arch` (R,) text and `s/beta` (R,) float64, which name its runs;
     `s/reconstruction` and `s/optimal`, uint8 (R, K, H, W, C); and, the same for all its runs,
     `s/input` and `s/neighbour`, uint8 (K, H, W, C), and `s/distance`, float64 (K,).
     """
     first = min(run["seed"] for run in runs)
-    shown = [run for run in runs if run["seed"] == first]
+    end = max(run["iteration"] for run in runs)
+    shown = [run for run in runs if run["seed"] == first and run["iteration"] == end]
     of_split = defaultdict(list)
     for run, path in zip(shown, reconstructions, strict=True):
         of_split[run["split"]].append((run, read_npz(path)))

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from rdpipe.claims.paper import CLAIMS
+from rdpipe.claims.questions import QUESTIONS
 from rdpipe.claims.roles import Role, cast, declared, in_words
 from rdpipe.common.errors import RdpipeError
 from tests import ROOT
@@ -23,8 +24,9 @@ ITS_ROLES = r"its roles are sparse \(one split\), shallow \(one architecture\)\.
 
 
 def test_the_roles_of_each_claim_are_the_keywords_of_its_function():
-    assert set(declared()) == set(CLAIMS)
-    for name, claim in CLAIMS.items():
+    both = CLAIMS | QUESTIONS
+    assert set(declared()) == set(both) and len(both) == len(CLAIMS) + len(QUESTIONS)
+    for name, claim in both.items():
         assert list(inspect.signature(claim.test).parameters) == ["tables", *declared()[name]]
 
 

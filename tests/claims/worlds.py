@@ -78,7 +78,13 @@ def tables(
         for name in ("mutual_information", "marginal_kl") if part == "test" else ("memorization",):
             metrics[name] = math.nan  # not measured there
         run = {"split": split, "split_kind": "cd" if split in CD else "cv", "arch": arch}
-        run |= {"beta": beta, "part": part, "n_train": n_train(split), "status": "finished"}
+        run |= {
+            "beta": beta,
+            "iteration": 100,
+            "part": part,
+            "n_train": n_train(split),
+            "status": "finished",
+        }
         names, values = [*metrics], [*metrics.values()]
         for seed, draws in enumerate(random.normal(size=(seeds, len(names)))):
             rows.append(

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from rdpipe.evaluation import likelihood
+from rdpipe.evaluation.examples import log_prior_of
 from rdpipe.vae import networks
+from rdpipe.vae.likelihoods import bernoulli
 from rdpipe.vae.models import VAE
 
 from ._runs import constant_model, evaluate, make_split, random_images
@@ -42,6 +44,10 @@ def noise(*shape, seed=1):
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
+def log_weights(vae, x, mean, log_variance, draws):
+    return likelihood.log_weights(vae, x, mean, log_variance, draws, log_prior_of(vae))
+
+
 def log_joint(vae, x, z):
     """log p(x|z) p(z) of one image (P,) at codes z (Z, D), as NumPy."""
     logits = vae.decode(z[None])[0].numpy()
@@ -62,7 +68,7 @@ def quadrature(vae, x, latent):
 @pytest.mark.parametrize("latent", [1, 2])
 def test_many_samples_agree_with_quadrature(latent):
     vae, x, k = random_vae(latent), random_x(5), 20_000
-    log_w = likelihood.log_weights(vae, x, *posterior(5, 0.3, 0.2, latent), noise(5, k, latent))
+    log_w = log_weights(vae, x, *posterior(5, 0.3, 0.2, latent), noise(5, k, latent))
     log_p, ess = (values[:, 0].numpy() for values in likelihood.estimate(log_w, [k]))
     truth = [quadrature(vae, image, latent) for image in x]
     # the relative error of a mean of weights is √(1/ESS - 1/K)
@@ -73,7 +79,7 @@ def test_many_samples_agree_with_quadrature(latent):
 def test_the_bound_rises_from_the_elbo_to_log_p_with_more_samples():
     vae, repeats, samples = random_vae(), 4_000, [1, 4, 32]
     x = random_x(1)
-    log_w = likelihood.log_weights(
+    log_w = log_weights(
         vae, x.expand(repeats, -1), *posterior(repeats, 1.5, -1.0), noise(repeats, 32, 1)
     )
     log_p, _ = likelihood.estimate(log_w, samples)
@@ -90,7 +96,7 @@ def test_the_bound_rises_from_the_elbo_to_log_p_with_more_samples():
 
 def test_a_proposal_that_is_the_posterior_is_exact_at_any_number_of_samples():
     vae, x, samples = vae_that_ignores_z(-700.0), random_x(4), [1, 10, 100]
-    log_w = likelihood.log_weights(vae, x, *posterior(4, 0.0, 0.0), noise(4, 100, 1))
+    log_w = log_weights(vae, x, *posterior(4, 0.0, 0.0), noise(4, 100, 1))
     log_p, ess = (values.numpy() for values in likelihood.estimate(log_w, samples))
     # the logit of a pixel is -700: log p(x) = -700 Σ x, whose exponential is no float
     np.testing.assert_allclose(log_p, (-700 * x.sum(1, keepdim=True)).expand(4, 3), rtol=1e-12)
@@ -100,7 +106,7 @@ def test_a_proposal_that_is_the_posterior_is_exact_at_any_number_of_samples():
 @pytest.mark.parametrize("log_variance", [-14.0, -4.0, 2.0])
 def test_the_effective_sample_size_lies_between_one_and_k(log_variance):
     vae, x, samples = random_vae(), random_x(20), [1, 7, 500]
-    log_w = likelihood.log_weights(vae, x, *posterior(20, 2.0, log_variance), noise(20, 500, 1))
+    log_w = log_weights(vae, x, *posterior(20, 2.0, log_variance), noise(20, 500, 1))
     ess = likelihood.estimate(log_w, samples)[1].numpy()
     assert np.all(ess > 1 - 1e-9)
     assert np.all(ess < np.array(samples) + 1e-9)
@@ -144,7 +150,7 @@ def test_log_likelihood_is_that_of_the_plain_form_at_any_logits(pixels, dtype):
     logits = torch.from_numpy(logits).to(dtype)
     x = torch.from_numpy(random.choice([0, 0.25, 1], (40, pixels))).to(dtype)
     plain = logits.double() * x - torch.logaddexp(logits.double(), torch.zeros(1).double())
-    computed = likelihood.log_bernoulli_(logits, x)
+    computed = bernoulli.log_density(logits, x)
     assert computed.dtype == torch.float64
     relative, each = (1e-6, 1.2e-7) if dtype == torch.float32 else (1e-13, 4e-15)
     np.testing.assert_allclose(computed, plain.sum(1), rtol=relative, atol=each * pixels)
@@ -158,7 +164,7 @@ def test_log_likelihood_is_as_exact_as_that_of_a_sum_of_softplus():
     plain = logits.double() * x - torch.logaddexp(logits.double(), torch.zeros(1).double())
     plain = plain.sum(1)
     softplus = torch.nn.functional.softplus(logits, threshold=40) - logits * x
-    error = (likelihood.log_bernoulli_(logits, x) - plain).square().mean().sqrt()
+    error = (bernoulli.log_density(logits, x) - plain).square().mean().sqrt()
     expected = (-softplus.sum(1, dtype=torch.float64) - plain).square().mean().sqrt()
     assert error < 2 * expected
     assert error < 1e-7 * plain.abs().mean()

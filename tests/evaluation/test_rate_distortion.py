@@ -11,6 +11,11 @@ from rdpipe.evaluation.examples import Part
 from ._runs import as_vae, constant_model, evaluate, make_split, random_images
 
 
+def measure(vae, part, label, seed=0):
+    noise, random = (np.random.default_rng([seed, i]) for i in range(2))
+    return rate_distortion.measure(vae, part, noise, random, label)
+
+
 def test_distortion_is_that_of_one_sample_of_each_posterior(tmp_path):
     # logit = z with z from N(0, 1), x = 0: D = E softplus(z); at the posterior mean it is log 2
     model = constant_model(1, latent=1, mean=0.0, log_variance=0.0, logit=-50.0)
@@ -22,10 +27,7 @@ def test_distortion_is_that_of_one_sample_of_each_posterior(tmp_path):
     truth = np.trapezoid(nats * density, z)
     spread = math.sqrt(np.trapezoid((nats - truth) ** 2 * density, z) / 20_000)
     found = [
-        rate_distortion.measure(
-            as_vae(model, (1, 1, 1)), part, np.random.default_rng(seed), "train"
-        )[0]["distortion"]
-        for seed in (0, 1)
+        measure(as_vae(model, (1, 1, 1)), part, "train", seed)[0]["distortion"] for seed in (0, 1)
     ]
     assert np.all(np.abs(np.array(found) - truth) < 4 * spread)
     assert found[0] != found[1]
@@ -51,9 +53,7 @@ def test_examples_of_every_block_are_encoded_in_their_order(n):
     model = constant_model(6, latent=2)
     model["encoder.0.weight"][:, 0], model["mean.weight"][0, :] = 1, 0.5
     images = random_images(n)
-    measured, encoded = rate_distortion.measure(
-        as_vae(model, (2, 3, 1)), Part(images, 1.5), np.random.default_rng(0), "test"
-    )
+    measured, encoded = measure(as_vae(model, (2, 3, 1)), Part(images, 1.5), "test")
     total = images.reshape(n, -1).sum(1) / 255
     mean = np.stack(2 * [0.5 * total + 0.5], 1)
     np.testing.assert_allclose(encoded.mean, mean, rtol=1e-6)
@@ -61,5 +61,6 @@ def test_examples_of_every_block_are_encoded_in_their_order(n):
     assert encoded.images is images
     rate = ((mean**2 + math.exp(-1)) / 2).sum(1).mean()  # (m² + v - 1 - log v) / 2 each
     assert measured["rate"] == pytest.approx(rate, rel=1e-6)
+    assert measured["rate_se"] == 0
     assert measured["elbo"] == -measured["distortion"] - measured["rate"]
     assert measured["excess_distortion"] == measured["distortion"] - 1.5

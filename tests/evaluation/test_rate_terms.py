@@ -8,7 +8,8 @@ import torch
 from torch.distributions import Normal
 
 from rdpipe.evaluation import rate_terms
-from rdpipe.vae import models
+from rdpipe.vae.densities import log_standard_normal
+from rdpipe.vae.priors import standard
 
 
 def random_posteriors(n, latent=10, width=1.0, seed=0):
@@ -30,7 +31,11 @@ def draw(mean, log_variance, samples=None, seed=1):
 
 def decompose(mean, log_variance, rows, z):
     log_q = rate_terms.log_aggregate_posterior(z, mean, log_variance)
-    return rate_terms.decompose(z, mean[rows], log_variance[rows], log_q)
+    return rate_terms.decompose(z, mean[rows], log_variance[rows], log_q, log_standard_normal(z))
+
+
+def decompose_batches(z, mean, log_variance, n, batch):
+    return rate_terms.decompose_batches(z, mean, log_variance, log_standard_normal(z), n, batch)
 
 
 def quadrature(mean, log_variance):
@@ -85,7 +90,7 @@ def test_an_encoder_that_ignores_its_input_tells_nothing():
     log_variances = torch.full_like(mean, log_variance)
     rows, z = draw(mean, log_variances)
     full = decompose(mean, log_variances, rows, z)
-    batches = rate_terms.decompose_batches(z, mean, log_variances, n, batch=512)
+    batches = decompose_batches(z, mean, log_variances, n, batch=512)
     assert full.mutual_information == pytest.approx(0, abs=1e-12)
     assert batches.mutual_information == pytest.approx(0, abs=1e-12)
     rate = 5 * (mu**2 + math.exp(log_variance) - 1 - log_variance)
@@ -98,7 +103,7 @@ def test_far_apart_posteriors_tell_log_n_also_when_estimated_from_batches():
     log_variance = torch.zeros_like(mean)
     rows, z = draw(mean, log_variance)
     full = decompose(mean, log_variance, rows, z)
-    batches = rate_terms.decompose_batches(z, mean, log_variance, n, batch=512)
+    batches = decompose_batches(z, mean, log_variance, n, batch=512)
     assert full.mutual_information == pytest.approx(math.log(n), abs=1e-9)
     assert batches.mutual_information == pytest.approx(math.log(n), abs=1e-9)
 
@@ -117,18 +122,18 @@ def test_terms_sum_to_the_sampled_rate_whatever_estimates_q():
     sampled = (posterior.log_prob(z) - prior.log_prob(z)).sum(1)
     for estimate in (
         decompose(mean, log_variance, rows, z),
-        rate_terms.decompose_batches(z, mean, log_variance, 1_024, batch=512),
+        decompose_batches(z, mean, log_variance, 1_024, batch=512),
     ):
         total = estimate.mutual_information + estimate.marginal_kl
         assert total == pytest.approx(sampled.mean().item(), abs=1e-10)
-    analytic = models.rate(mean, log_variance).mean()
+    analytic = standard.rate(mean, log_variance).mean()
     assert abs(sampled.mean() - analytic) < 4 * sampled.std() / 32
 
 
 def test_a_batch_of_all_examples_is_the_full_sum():
     mean, log_variance = random_posteriors(100, width=0.5)
     rows, z = draw(mean, log_variance)
-    batch = rate_terms.decompose_batches(z, mean, log_variance, 100, batch=512)
+    batch = decompose_batches(z, mean, log_variance, 100, batch=512)
     full = decompose(mean, log_variance, rows, z)
     assert batch.mutual_information == pytest.approx(full.mutual_information, abs=1e-12)
     assert batch.marginal_kl == pytest.approx(full.marginal_kl, abs=1e-12)
@@ -137,8 +142,8 @@ def test_a_batch_of_all_examples_is_the_full_sum():
 def test_samples_left_over_after_the_last_whole_batch_are_not_used():
     mean, log_variance = random_posteriors(250, width=0.5)
     _, z = draw(mean, log_variance)
-    assert rate_terms.decompose_batches(z, mean, log_variance, 250, 100) == (
-        rate_terms.decompose_batches(z[:200], mean[:200], log_variance[:200], 250, 100)
+    assert decompose_batches(z, mean, log_variance, 250, 100) == (
+        decompose_batches(z[:200], mean[:200], log_variance[:200], 250, 100)
     )
 
 
@@ -161,7 +166,7 @@ def test_one_example_has_no_standard_error():
     mean, log_variance = random_posteriors(1)
     rows, z = draw(mean, log_variance)
     full = decompose(mean, log_variance, rows, z)
-    batch = rate_terms.decompose_batches(z, mean, log_variance, 1, batch=512)
+    batch = decompose_batches(z, mean, log_variance, 1, batch=512)
     assert full.mutual_information == pytest.approx(0, abs=1e-12)
     assert batch.mutual_information == pytest.approx(0, abs=1e-12)
     assert math.isnan(full.mutual_information_se)

@@ -30,6 +30,7 @@ def arch(kind, layers, variant="", **settings):
     """An architecture's facts as the plan passes them, by the words for its variant."""
     name = "-".join([f"{layers}-layer-{kind}", *variant.lower().split()])
     plain = {"name": name, "kind": kind, "layers": layers, "latent": 10, "penalty": "rate"}
+    plain |= {"prior": {"kind": "standard"}, "likelihood": "bernoulli"}
     return plain | {"early_stopping": None} | VARIANTS[variant] | settings
 
 
@@ -46,7 +47,7 @@ def synthetic_table(betas=PAPER_BETAS, seeds=5, splits=SPLITS, archs=ARCHS):
     """A summary whose curves have the shapes that the paper describes."""
     rows = [
         {"dataset": "tetrominoes", "split": split, "split_kind": kind, "arch": arch["name"]}
-        | {"beta": beta, "part": part, "n_train": n_train, "n_test": n_test}
+        | {"beta": beta, "iteration": 257_000, "part": part, "n_train": n_train, "n_test": n_test}
         | {"n": seeds, "n_diverged": 0}
         | metrics(arch, part, kind, max(beta, 1e-3), n_train)
         for split, (kind, n_train, n_test) in splits.items()
@@ -133,7 +134,7 @@ def synthetic_neighbours(splits):
 def experiment(folder, table, splits=SPLITS, archs=ARCHS, datasets=None, channels=3):
     """Write an experiment's files; return the paths and facts that its figures are drawn from."""
     folder.mkdir(parents=True, exist_ok=True)
-    runs = table[["split", "arch", "beta", "part"]].assign(
+    runs = table[["split", "arch", "beta", "iteration", "part"]].assign(
         seed=0, status=np.where(table["n"] > 0, "finished", "diverged")
     )
     betas = sorted(set(table["beta"]))

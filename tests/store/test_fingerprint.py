@@ -87,7 +87,7 @@ def _bare(source):
 DATASET = "common common.files common.entropy datasets datasets._common "
 PUBLIC = DATASET + "datasets._downloads datasets._size datasets._sides "
 VAE = "common common.files common.precision vae vae.networks vae.models vae.streams vae.densities "
-VAE += "vae.bernoulli "
+VAE += "vae.priors vae.likelihoods "
 TRAINING = VAE + "training training.objectives training.early_stopping training.engine "
 TRAINING += "training.pack "
 EVALUATION = VAE + "common.entropy evaluation evaluation.examples evaluation.rate_distortion "
@@ -102,10 +102,20 @@ CLOSURES = {
     "datasets.images": DATASET + "common.own_files",
     "splits": "common common.files",
     "neighbours": "common common.files common.precision",
-    "training.train vae.mlp": TRAINING,
-    "training.train vae.cnn": TRAINING,
-    "evaluation.evaluate vae.mlp": EVALUATION,
-    "evaluation.evaluate vae.cnn": EVALUATION,
+    **{
+        f"{stage} vae.{kind} vae.priors.{prior} vae.likelihoods.{likelihood}": rests_on
+        for stage, rests_on in (
+            ("training.train", TRAINING),
+            ("evaluation.evaluate", EVALUATION),
+        )
+        for kind, prior, likelihood in (
+            ("mlp", "standard", "bernoulli"),
+            ("cnn", "standard", "bernoulli"),
+            ("mlp", "mixture", "continuous_bernoulli"),
+            ("mlp", "vamp", "gaussian"),
+            ("mlp", "flow", "bernoulli"),
+        )
+    },
     "tables": "common common.files",
 }
 """The modules that a stage is computed by -> the others that it rests on."""
@@ -143,7 +153,8 @@ HAS = {
     "common.errors": {"RdpipeError", "OutOfMemoryError"},
     "common.progress": {"EVERY", "Progress", "Progress.update -> None", "log"},
     "training.state": {
-        "log", "resume -> None", "save -> None", "save_if_possible -> None",
+        "go_on -> None", "log", "resume -> None", "save -> None", "save_if_possible -> None",
+        "save_run -> None",
     },
 }  # fmt: skip
 # What covered modules use of them, attributes of their classes included.
@@ -152,7 +163,7 @@ USED = {
     "common.devices": {"choose"},
     "common.errors": {"RdpipeError", "OutOfMemoryError"},
     "common.progress": {"Progress", "Progress.update"},
-    "training.state": {"resume", "save", "save_if_possible"},
+    "training.state": {"go_on", "resume", "save", "save_if_possible", "save_run"},
 }
 
 
@@ -355,7 +366,7 @@ def test_a_new_kind_of_architecture_leaves_the_fingerprints_of_the_others(packag
     append(package / "study/settings/archs.py", "\n\nclass GeluMLP(MLP): ...\n")
     assert fingerprints() == before
     for stage in ("training.train", "evaluation.evaluate"):
-        new = full(f"{stage} vae.gelu_mlp")
+        new = full(f"{stage} vae.gelu_mlp vae.priors.standard vae.likelihoods.bernoulli")
         assert "rdpipe.vae.gelu_mlp" in closure(new) and "rdpipe.vae.mlp" not in closure(new)
         assert fingerprint(new) not in before.values()
 

@@ -68,6 +68,17 @@ def record(path):
     return read_json(Path(path).resolve().parent / "record.json")
 
 
+def test_a_checkpoint_has_the_key_of_a_run_that_ends_there(job, tmp_path):
+    (tmp_path / "in.json").write_text("[]")
+    reads, end = {"data": str(tmp_path / "in.json")}, {"beta": 0.1, "seed": 0}
+    runs = [end | {"checkpoint": 500}, end]
+    longer = items_of_runs(runs, reads, {"out.json": ["a", "b"]}, length="iterations")
+    shorter = items_of_runs([end], reads, {"out.json": ["a"]}, length="iterations")
+    checkpoint, last = (job().key(item) for item in longer)
+    assert checkpoint == job(iterations=500).key(shorter[0])
+    assert last == job().key(shorter[0]) != checkpoint
+
+
 def test_runs_and_inputs_are_in_the_store_key(job, tmp_path):
     keys = {job().key(item) for item in items(tmp_path)}
     (tmp_path / "in.json").write_text("[1]")

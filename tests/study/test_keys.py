@@ -34,6 +34,10 @@ PLACES = {
     "Checkerboard": ("splits.checkerboard", EVERYTHING - {"datasets"}),
     "MLP": ("archs.mlp-1", RUNS),
     "CNN": ("archs.cnn-1", RUNS),
+    "Standard": ("archs.mlp-1.prior", RUNS),
+    "Mixture": ("archs.mixture.prior", RUNS),
+    "Vamp": ("archs.vamp.prior", RUNS),
+    "Flow": ("archs.flow.prior", RUNS),
     "Training": ("training", RUNS),
     "Evaluation": ("evaluation", RUNS - {"training"}),
     "Experiment": ("experiments.fig3", SHOWN),
@@ -54,13 +58,16 @@ VALUES = {
     "MNIST.size": 30, "FashionMNIST.size": 30, "SmallNORB.size": 48, "Shapes3D.size": 16,
     "Images.images": "b.npy", "Images.factors": "b.csv", "Images.size": [8, 9],
     "CV.dataset": "shapes3d", "CD.dataset": "shapes3d", "Checkerboard.dataset": "shapes3d",
+    "MLP.prior": "flow", "CNN.prior": {"kind": "mixture", "components": 3},
     "MLP.early_stopping": 0.3, "CNN.early_stopping": 0.3,
-    "Training.pack": ["seed"], "Evaluation.pack": ["seed"],
+    "Training.checkpoints": [1000], "Training.pack": ["seed"], "Evaluation.pack": ["seed"],
     "Evaluation.likelihood_samples": [10],
     "Experiment.splits": ["cv-16k"], "Experiment.archs": ["mlp-1"],
     "Figure.published": str(PAPER_POINTS), "Figure.draw": "fig4", "Figure.experiment": "fig4",
     "Claim.experiment": "fig5",
 }  # fmt: skip
+# Settings that move other stages than their block does.
+OTHERS = {"Training.checkpoints": SHOWN}  # the paths of runs spell them
 # A figure with another source is another entry.
 INSTEAD = {
     "Figure.dataset": {"draw": "fig1", "dataset": "tetrominoes"},
@@ -84,8 +91,12 @@ SETTINGS += ["Claim.roles"]  # the keys of a claim that are no field of its mode
 
 
 def study():
-    """The paper's study with images of one's own and a split of these."""
+    """The paper's study with images of one's own, a split of these, and every kind of prior."""
     config = copy.deepcopy(PAPER)
+    for prior in ("mixture", "vamp", "flow"):
+        config["archs"][prior] = {"kind": "mlp", "layers": 1, "prior": {"kind": prior}}
+    config["experiments"]["priors"] = {"splits": ["cv-16k"], "archs": ["mixture", "vamp", "flow"]}
+    config["figures"]["priors"] = {"draw": "fig7", "experiment": "priors"}
     config["datasets"]["own"] = dict(OWN)
     config["splits"]["own"] = {"dataset": "own", "kind": "cv", "n_train": 512}
     config["figures"]["fig3"]["draw"] = "fig3"
@@ -109,6 +120,8 @@ def another(setting, value, annotation):
         return VALUES[setting]
     if get_origin(annotation) is Literal:
         return next(choice for choice in get_args(annotation) if choice != value)
+    if annotation is bool:
+        return not value
     if annotation is int:
         return value + 1
     if annotation is float:
@@ -137,13 +150,13 @@ def test_a_setting_moves_the_stages_that_depend_on_it_unless_it_is_neutral(setti
         assert here[field] != value
     after = addresses(config)
     moved = {stage for stage in STAGES if after[stage] != before[stage]}
-    assert moved == (set() if field in model.neutral() else stages)
+    assert moved == (set() if field in model.neutral() else OTHERS.get(setting, stages))
 
 
 def test_these_settings_are_neutral_and_no_other():
     assert {f"{name}.{field}" for name in MODELS for field in MODELS[name].neutral()} == {
         "Study.store", "Study.downloads", "Study.targets",
-        "Training.pack", "Training.threads", "Training.save_every",
+        "Training.keep_states", "Training.pack", "Training.threads", "Training.save_every",
         "Evaluation.pack", "Evaluation.threads",
         "Images.images", "Images.factors",
     }  # fmt: skip

@@ -125,6 +125,23 @@ def test_runs_of_a_job(pack, axes, n):
         assert all(run[axis] == float(value) for run in runs)
 
 
+def test_checkpoints_lie_below_their_runs_and_move_no_address():
+    paper, more = plan(), plan(**{"training.checkpoints": [1000, 64000]})
+    assert more.addresses("training") == paper.addresses("training")
+    runs = more.runs([], {"beta": "0.1", "seed": "3"})
+    end = {"beta": 0.1, "seed": 3}
+    assert runs == [end | {"checkpoint": 1000}, end | {"checkpoint": 64000}, end]
+    node = more.training["cv-16k/mlp-1"]
+    paths = [path.removeprefix(node.file("beta-0.1/seed-3/")) for path in node.files("f", runs)]
+    assert paths == ["iteration-1000/f", "iteration-64000/f", "f"]
+    table = more.tables["fig3"]
+    inputs = more.table_inputs(table, "metrics.parquet")
+    assert len(set(inputs)) == len(inputs) == 3 * 4 * 60
+    assert [run["iteration"] for run in table.settings["runs"][:3]] == [1000, 64000, 257_000]
+    pictures = more.table_inputs(table, "reconstructions.npz")
+    assert len(pictures) == 4 * 12 and not any("iteration-" in path for path in pictures)
+
+
 def test_large_seeds_and_small_betas_are_spelled_apart():
     large = plan(seeds=[1234567, 1234568], betas=[1e-7, 1])
     assert large.runs([], {"beta": "1e-07", "seed": "1234567"}) == [{"beta": 1e-7, "seed": 1234567}]

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from rdpipe.common.progress import Progress
-from rdpipe.training import objectives
 from rdpipe.training import train as training
 from rdpipe.training.pack import Run, Trained
+from rdpipe.vae.models import VAE
 
 CUDA = pytest.param(
     "cuda",
@@ -22,6 +22,13 @@ CUDA = pytest.param(
 MLP: dict[str, Any] = {
     "kind": "mlp", "layers": 2, "width": 16, "latent": 3, "penalty": "rate", "early_stopping": None,
 }  # fmt: skip
+PRIORS = {
+    "mixture": MLP | {"prior": {"kind": "mixture", "components": 5}},
+    "vamp": MLP | {"prior": {"kind": "vamp", "components": 5}},
+    "flow": MLP | {"prior": {"kind": "flow", "layers": 3, "width": 4}},
+}
+LIKELIHOODS = {name: MLP | {"likelihood": name} for name in ("continuous_bernoulli", "gaussian")}
+OWN = PRIORS | LIKELIHOODS
 ABLATIONS = [MLP | {"penalty": penalty} for penalty in ("mutual_information", "marginal_kl")]
 CNN = {**MLP, "kind": "cnn", "layers": 2, "channels": 4, "dense": 0}
 STOPPED = MLP | {"early_stopping": 0.3}
@@ -36,7 +43,7 @@ SETTINGS: dict[str, Any] = {
     "history_every": 20,
     "device": "cpu",
 }
-RATE = objectives.rate
+RATE = VAE.rate
 
 
 def train(images: np.ndarray, runs: list[Run], **changes: Any) -> list[Trained]:
@@ -59,12 +66,12 @@ def diverge(monkeypatch: pytest.MonkeyPatch, factor: list[float], at: int) -> No
     """Multiply the runs' rates, and with them their gradients, by `factor` in iteration `at`."""
     calls = count(len(factor))
 
-    def rate(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    def rate(vae: VAE, mean: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
         assert len(mean) == 1  # the runs take turns
         iteration, run = divmod(next(calls), len(factor))
-        return RATE(mean, log_variance) * (factor[run] if iteration == at else 1.0)
+        return RATE(vae, mean, *rest) * (factor[run] if iteration == at else 1.0)
 
-    monkeypatch.setattr(objectives, "rate", rate)
+    monkeypatch.setattr(VAE, "rate", rate)
 
 
 class Interruption(Exception):

@@ -24,6 +24,14 @@ PAPER = {
     "cnn-1": {"kind": "cnn", "layers": 1, "channels": 64, "dense": 0, "latent": 10},
     "cnn-3": {"kind": "cnn", "layers": 3, "channels": 64, "dense": 0, "latent": 10},
 }
+PAPER |= {
+    prior: PAPER["mlp-1"] | {"prior": {"kind": prior} | settings}
+    for prior, settings in {
+        "mixture": {"components": 500},
+        "vamp": {"components": 500},
+        "flow": {"layers": 6, "width": 64},
+    }.items()
+}
 
 
 def test_a_cpu_takes_all_runs(images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +78,7 @@ class Held(TorchDispatchMode):
 @pytest.mark.parametrize("arch", PAPER)
 def test_what_a_run_is_counted_to_hold_is_what_its_steps_hold(arch: str) -> None:
     network, batch = networks.build(PAPER[arch], (32, 32, 3)), 64
-    pixels = torch.zeros(batch, 3072, dtype=torch.uint8)
+    pixels = torch.zeros(500, 3072, dtype=torch.uint8)
     engine = Engine(network, Objective("rate", torch.ones(1), batch), pixels, [0], batch, 1e-3)
     engine.advance(0, 1)
     with Held() as step:

@@ -14,7 +14,18 @@ from rdpipe.common.progress import Progress
 from rdpipe.training import train as training
 from rdpipe.training.pack import Run
 
-from ._runs import BLOWS_UP, CNN, CUDA, MLP, STOPPED, Interruption, assert_equal, interrupt, train
+from ._runs import (
+    BLOWS_UP,
+    CNN,
+    CUDA,
+    MLP,
+    OWN,
+    STOPPED,
+    Interruption,
+    assert_equal,
+    interrupt,
+    train,
+)
 
 
 @pytest.mark.parametrize("device", ["cpu", CUDA])
@@ -27,8 +38,9 @@ from ._runs import BLOWS_UP, CNN, CUDA, MLP, STOPPED, Interruption, assert_equal
         (MLP, 0.5, "float64", (3, 2, 2)),
         (CNN, 0.5, "float32", (3, 1, 2)),
         (STOPPED, 1e-2, "float32", (3, 2, 2)),
+        *((arch, 0.5, "float32", (1, 1, 1)) for arch in OWN.values()),
     ],
-    ids=["mlp", "float64", "cnn", "early stopping"],
+    ids=["mlp", "float64", "cnn", "early stopping", *OWN],
 )
 def test_resumed_equals_uninterrupted_bit_for_bit(
     images: np.ndarray,

@@ -27,8 +27,10 @@ from ._runs import (
     BLOWS_UP,
     CNN,
     CUDA,
+    LIKELIHOODS,
     MIXED,
     MLP,
+    OWN,
     SETTINGS,
     STOPPED,
     assert_equal,
@@ -88,6 +90,14 @@ def plain_training(images: np.ndarray, run: Run) -> tuple[PlainVAE, np.ndarray]:
     return model, np.array(values)
 
 
+def test_what_a_prior_or_a_likelihood_cannot_take_is_refused(images: np.ndarray) -> None:
+    many = MLP | {"prior": {"kind": "vamp", "components": 51}}
+    with pytest.raises(RdpipeError, match=r"51 components .* there are 50; give"):
+        train(images, [Run(1.0, 0)], arch=many)
+    with pytest.raises(RdpipeError, match="of which a continuous_bernoulli density has no maxi"):
+        train(images // 128 * 255, [Run(1.0, 0)], arch=LIKELIHOODS["continuous_bernoulli"])
+
+
 def test_training_is_an_ordinary_training(images: np.ndarray) -> None:
     run = Run(0.3, 7)
     model, values = plain_training(images, run)
@@ -114,8 +124,18 @@ def test_training_is_an_ordinary_training(images: np.ndarray) -> None:
         (CNN, MIXED),
         (STOPPED, MIXED),
         *((arch, MIXED) for arch in ABLATIONS),
+        *((arch, MIXED) for arch in OWN.values()),
     ],
-    ids=["betas", "seeds", "both", "cnn", "early stopping", "no marginal KL", "no MI"],
+    ids=[
+        "betas",
+        "seeds",
+        "both",
+        "cnn",
+        "early stopping",
+        "no marginal KL",
+        "no MI",
+        *OWN,
+    ],
 )
 def test_packed_runs_equal_single_ones(
     images: np.ndarray, arch: dict[str, Any], runs: list[Run], device: str
@@ -129,7 +149,7 @@ def test_packed_runs_equal_single_ones(
             np.testing.assert_allclose(packed.history[name], column, rtol=1e-10)
 
 
-@pytest.mark.parametrize("arch", [MLP, CNN, STOPPED, *ABLATIONS])
+@pytest.mark.parametrize("arch", [MLP, CNN, STOPPED, *ABLATIONS, *OWN.values()])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_on_a_cpu_packing_changes_no_bit(
     images: np.ndarray, arch: dict[str, Any], precision: str

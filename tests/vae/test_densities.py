@@ -35,7 +35,7 @@ def batch_estimate(z, mean, log_variance, n):
 def test_densities_are_those_of_pytorch():
     mean, log_variance, z = random_posteriors(2, 3, 40, 5, width=0.3)
     prior = normal(torch.zeros(5), torch.zeros(5))
-    torch.testing.assert_close(densities.log_prior(z), prior.log_prob(z).double())
+    torch.testing.assert_close(densities.log_standard_normal(z), prior.log_prob(z).double())
     # of every sample in the second axis from the end under every posterior in the last
     z = z[..., :7, :]
     pairs = normal(mean[..., None, :, :], log_variance[..., None, :, :]).log_prob(z[..., None, :])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rdpipe.vae import bernoulli, models, networks
+from rdpipe.vae import models, networks
 from rdpipe.vae.models import VAE
 
 MLP = {"kind": "mlp", "layers": 2, "width": 7, "latent": 3}
@@ -166,7 +166,7 @@ def test_gradients_of_a_pack_are_those_of_its_runs(arch: dict[str, Any]) -> None
     def gradients(vae: VAE, x: Tensor) -> tuple[Tensor, ...]:
         mean, log_variance = vae.encode(x)
         logits = vae.decode(models.sample(mean, log_variance, torch.ones_like(mean)))
-        distortion = bernoulli.distortion(logits, x).sum()
+        distortion = vae.distortion(logits, x).sum()
         return torch.autograd.grad(distortion, list(vae.parameters.values()))
 
     packed = gradients(vae, x)
@@ -213,7 +213,7 @@ def test_a_run_of_a_model_is_a_copy_of_its_parameters() -> None:
         assert torch.equal(p, before[name]) and torch.equal(p + 1, vae.parameters[name][1])
 
 
-# --- pixels, samples and the rate -----------------------------------------------------------------
+# --- pixels and samples ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -233,12 +233,3 @@ def test_samples_have_the_mean_and_variance_of_their_posterior() -> None:
     errors = (z.mean(0) - mean) / (variance / 100_000).sqrt()
     assert errors.abs().max() < 5
     assert z.var(0) / variance == pytest.approx([1, 1], abs=5 * math.sqrt(2 / 100_000))
-
-
-def test_rate_is_the_divergence_from_the_prior() -> None:
-    mean, log_variance = torch.randn(2, 4, 6, 3).double()
-    log_variance[0] -= 12  # narrow posteriors, as at a small β
-    q = torch.distributions.Normal(mean, (log_variance / 2).exp())
-    kl = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0))
-    torch.testing.assert_close(models.rate(mean, log_variance), kl.sum(2))
-    assert models.rate(torch.zeros(1, 3), torch.zeros(1, 3)).item() == 0

@@ -17,7 +17,9 @@ from . import _forks
 from ._forks import NO_PRIVILEGES
 
 WORKFLOW = ["Snakefile", "config.yaml", "config", "profiles", "workflow", "src", "envs"]
-DONE = re.compile(r"^(\w+ [\w/-]+(?: beta=\S+ seed=\S+)?): (computed in|from the store)", re.M)
+DONE = re.compile(
+    r"^(\w+ [\w/-]+(?: beta=\S+ seed=\S+)?(?: iterations=\S+)?): (computed in|from the store)", re.M
+)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ from rdpipe.vae.networks import mirrored
 def build(arch, image_shape):
     """An encoder of `layers` hidden layers with `width` units each, and its mirror image."""
     hidden = arch["layers"] * [(arch["width"],)]
-    return mirrored(image_shape, hidden, arch["latent"], gelu)
+    return mirrored(image_shape, hidden, arch, gelu)
 
 
 def gelu(h):

@@ -101,11 +101,15 @@ def runs(stage, wildcards):
 
 
 def per_run(stage, file):
-    """Output of a stage: a file of each run. Packed axes are spelled out; the others are wildcards."""
+    """Output of a stage: a file of each run. Packed axes are spelled out; the others are wildcards.
+
+    Checkpoints are always spelled out: the job of a run makes all of them.
+    """
     pack = getattr(study, stage).pack
     return expand(
-        f"results/{stage}/{{{stage}}}/{RUN_PATH}/{file}",
+        f"results/{stage}/{{{stage}}}/{RUN_PATH}{{end}}/{file}",
         **{axis: list(values) for axis, values in plan.values.items() if axis in pack},
+        end=plan.run_paths,
         allow_missing=True,
     )
 

@@ -26,5 +26,6 @@ rule training:
         spec=spec("training"),
         store=study.store,
         save_every=study.training.save_every,
+        keep_states=study.training.keep_states,
     script:
         "../scripts/training.py"

@@ -67,9 +67,19 @@ class Tables:
     runs: pd.DataFrame
     neighbours: pd.DataFrame
 
-    def curve(self, split: str, arch: str, metric: str, part: str = "test") -> pd.DataFrame:
-        """A metric of the finished runs: a row a seed, a column a β, ascending, (S, B)."""
-        runs = self.runs
+    def iterations(self) -> list[int]:
+        """The lengths of training that were evaluated, ascending."""
+        return sorted({int(length) for length in self.runs["iteration"]})
+
+    def curve(
+        self, split: str, arch: str, metric: str, part: str = "test", iteration: int | None = None
+    ) -> pd.DataFrame:
+        """A metric of the finished runs: a row a seed, a column a β, ascending, (S, B).
+
+        Of checkpoints, it is that of one iteration, else of the end of training.
+        """
+        lengths = self.runs["iteration"]
+        runs = self.runs[lengths == (iteration or lengths.max())]
         chosen = runs[(runs["split"] == split) & (runs["arch"] == arch) & (runs["part"] == part)]
         if chosen.empty:
             raise Missing(f"no runs of {arch} on {split}")

@@ -9,12 +9,13 @@ import pandas as pd
 from rdpipe.claims.contrasts import Missing, Part, Tables
 from rdpipe.claims.intervals import MIN_SEEDS, largest
 from rdpipe.claims.paper import CLAIMS
+from rdpipe.claims.questions import QUESTIONS
 from rdpipe.claims.roles import Players, cast, declared, in_words, named
 
 COLUMNS = [
     *("claim", "claim_verdict", "part", "verdict", "decides", "effect", "low", "high", "claimed"),
     *("margin", "unit", "n", "n_diverged", "deviation", "decidable", "decidable_5_seeds", "note"),
-    *("experiment", "roles", "sentence", "conditional_on"),
+    *("experiment", "roles", "sentence", "reason", "conditional_on"),
 ]
 CONDITIONAL = "interval over seeds, conditional on the split, the grid of β and the evaluation"
 PAPERS_SEEDS = 5  # restarts, Section 4.3
@@ -30,8 +31,8 @@ def judge(
     tables
         By experiment: `runs`, its rd.parquet, and `neighbours`, its neighbours.parquet.
     claims
-        Each with its `name` in CLAIMS, its `experiment`, and its `roles`: for each role the name
-        of a split or architecture, or a list of names.
+        Each with its `name` in CLAIMS or QUESTIONS, its `experiment`, and its `roles`: for each
+        role the name of a split or architecture, or a list of names.
 
     Returns
     -------
@@ -43,7 +44,8 @@ def judge(
         the claim's runs that diverged. `deviation` is the standard deviation of the effect over
         seeds. `decidable` is how far beyond the margin a true effect must lie so that 80 % of
         studies with these n seeds decide it, `decidable_5_seeds` the same for the paper's five.
-        `note` says why something is undetermined.
+        `note` says why something is undetermined. `reason` is that of a question's margins, empty
+        for a claim of the paper.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def _judge(
 ) -> Iterator[dict[str, Any]]:
     """The rows of one claim."""
     players = cast(name, roles)
-    claim = CLAIMS[name]
+    claim = (CLAIMS | QUESTIONS)[name]
     runs = tables["runs"]
     note = ""
     try:
@@ -94,13 +96,15 @@ def _judge(
             "experiment": experiment,
             "roles": in_words(players),
             "sentence": claim.sentence,
+            "reason": claim.reason,
             "conditional_on": CONDITIONAL,
         }
 
 
 def _diverged(runs: pd.DataFrame, claim: str, players: Mapping[str, Players]) -> int:
     """How many runs of the claim's splits and architectures diverged."""
-    chosen = (runs["part"] == "train") & (runs["status"] == "diverged")
+    end = runs["iteration"] == runs["iteration"].max()
+    chosen = end & (runs["part"] == "train") & (runs["status"] == "diverged")
     for column, of in (("split", "split"), ("arch", "architecture")):
         roles = [name for name, role in declared()[claim].items() if role.of == of]
         chosen &= runs[column].isin([player for role in roles for player in named(players[role])])

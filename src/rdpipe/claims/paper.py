@@ -109,11 +109,15 @@ Test = Callable[..., Iterator[Part]]
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim: the sentence of the paper, and the function that tests it."""
+    """A claim: its sentence, and the function that tests it.
+
+    A question of ours has a reason for its margins; the paper's claims have none.
+    """
 
     sentence: str
     test: Test
     conclude: Callable[[Sequence[str]], str]
+    reason: str = ""
 
 
 CLAIMS: dict[str, Claim] = {}

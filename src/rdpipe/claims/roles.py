@@ -1,9 +1,9 @@
 """What a claim is about: its roles, each played by splits or architectures of the study.
 
-The roles of a claim are the keyword parameters of its function in `rdpipe.claims.paper`. Their
-annotations say what plays them: one split, one architecture, or any number of either. They are
-read from the source of that module. Importing it would import pandas and scipy, and every call of
-Snakemake and every one of its jobs reads the config.
+The roles of a claim are the keyword parameters of its function in `rdpipe.claims.paper`, or in
+`rdpipe.claims.questions`. Their annotations say what plays them: one split, one architecture, or
+any number of either. They are read from the source of these modules. Importing them would import
+pandas and scipy, and every call of Snakemake and every one of its jobs reads the config.
 """
 
 import ast
@@ -46,17 +46,19 @@ ROLES = {
 @cache
 def declared() -> dict[str, dict[str, Role]]:
     """The roles of every claim, by the name of the claim and of the role."""
-    source = Path(__file__).with_name("paper.py").read_text("utf-8")
+    sources = (Path(__file__).with_name(f"{name}.py") for name in ("paper", "questions"))
     return {
         function.name: {
             parameter.arg: ROLES[ast.unparse(parameter.annotation)]
             for parameter in function.args.kwonlyargs
             if parameter.annotation
         }
-        for function in ast.parse(source).body
+        for source in sources
+        for function in ast.parse(source.read_text("utf-8")).body
         if isinstance(function, ast.FunctionDef)
         and any(
-            ast.unparse(decorator).startswith("claim(") for decorator in function.decorator_list
+            ast.unparse(decorator).startswith(("claim(", "question("))
+            for decorator in function.decorator_list
         )
     }
 

@@ -19,7 +19,7 @@ from rdpipe.common import devices
 from rdpipe.common.files import read_json, write_npz, write_parquet
 from rdpipe.common.precision import products
 from rdpipe.evaluation import likelihood, memorization, rate_distortion, rate_terms
-from rdpipe.evaluation.examples import Encoded, Split, inputs
+from rdpipe.evaluation.examples import Encoded, Split, inputs, log_prior_of
 from rdpipe.evaluation.reconstructions import decode, difficult, to_uint8
 from rdpipe.vae import networks, streams
 from rdpipe.vae.models import VAE
@@ -28,6 +28,7 @@ PARTS = ("train", "test")
 METRICS: dict[str, tuple[str, ...]] = {
     "distortion": PARTS,
     "rate": PARTS,
+    "rate_se": PARTS,
     "elbo": PARTS,
     "excess_distortion": PARTS,
     "mse": PARTS,
@@ -137,15 +138,15 @@ def measure_run(
     """
     measured: Metrics = {}
     encoded: dict[str, Encoded] = {}
-    for name, part, use in (
-        ("train", split.train, streams.TRAIN_SAMPLES),
-        ("test", split.test, streams.TEST_SAMPLES),
+    for index, (name, part, use) in enumerate(
+        (("train", split.train, streams.TRAIN_SAMPLES), ("test", split.test, streams.TEST_SAMPLES))
     ):
         noise = streams.generator(seed, use)
-        measured[name], encoded[name] = rate_distortion.measure(vae, part, noise, name)
+        random = streams.generator(seed, streams.RATE_SAMPLES, index)
+        measured[name], encoded[name] = rate_distortion.measure(vae, part, noise, random, name)
     train = encoded["train"]
     random = streams.generator(seed, streams.OUTER_SAMPLES)
-    measured["train"] |= rate_terms.measure(train, random, outer, batch)
+    measured["train"] |= rate_terms.measure(train, log_prior_of(vae), random, outer, batch)
     for index, (name, part_encoded) in enumerate(encoded.items()):
         random = streams.generator(seed, streams.MEMORIZATION, index)
         chosen = part_encoded.choose(random, memorization_images)

@@ -3,6 +3,7 @@
 Letters in shapes: N examples of a part, P pixels times channels, D latent dimensions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from rdpipe.vae.models import VAE, intensities, sample
 # Examples that pass through a network at a time, by kind of device: so many stay in a core's cache,
 # and so many do not leave a GPU waiting for its next kernel.
 BLOCK = {"cpu": 128, "cuda": 2048}
+HELD = 2**22  # intermediate values of a prior's density that are in memory at a time
 
 
 @dataclass(frozen=True)
@@ -80,3 +82,16 @@ class Encoded:
 def inputs(vae: VAE, images: np.ndarray) -> Tensor:
     """Images, uint8 (N, H, W, C), as a VAE reads them: intensities (N, P) on its device."""
     return intensities(torch.from_numpy(images).to(vae.device).flatten(1), vae.dtype)
+
+
+def log_prior_of(vae: VAE) -> Callable[[Tensor], Tensor]:
+    """Log p(z) of one run in nats as a function of z: float64 (…, D) -> (…)."""
+    density = vae.log_prior(torch.float64)
+    rows = HELD // vae.network.prior.held if vae.network.prior.held else None
+
+    def log_prior(z: Tensor) -> Tensor:
+        flat = z.flatten(0, -2)[None]  # (1, M, D)
+        log_p = torch.cat([density(part) for part in flat.split(rows or flat.shape[1], 1)], 1)
+        return log_p[0].unflatten(0, z.shape[:-1])
+
+    return log_prior

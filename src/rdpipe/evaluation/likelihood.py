@@ -13,23 +13,21 @@ in the precision of their weights, all else is float64; values are in nats.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rdpipe.common.progress import Progress
-from rdpipe.evaluation.examples import BLOCK
-from rdpipe.vae.densities import log_own_posterior, log_prior
+from rdpipe.evaluation.examples import BLOCK, log_prior_of
+from rdpipe.vae.densities import log_own_posterior
 from rdpipe.vae.models import VAE, sample
 
 SAMPLES = 2048  # decoded at a time: products of many rows are faster than products of few
 # Outputs of hidden layers that are in memory at a time, by kind of device. On a CPU these are 8 MB
 # in float32: a convolution is slower where its maps leave the cache.
 HIDDEN = {"cpu": 2**21, "cuda": 2**25}
-FACTORS = 96  # factors between 1/2 and 1 whose product is a normal number of float32
-TERMS = 8  # terms that are added up in the type of the logits; the rest of a sum is float64
 
 
 def columns(samples: Sequence[int]) -> list[str]:
@@ -76,11 +74,12 @@ def measure(
     progress = Progress(len(x), "log p(x)")
     each, elbo = [], x.new_zeros((), dtype=torch.float64)
     images = max(1, _decoded_at_a_time(vae) // samples[-1])
+    log_prior = log_prior_of(vae)
     parts = (tensor.split(images) for tensor in (x, mean, log_variance))
     for x_part, means, log_variances in zip(*parts, strict=True):
         shape = (len(x_part), samples[-1], vae.network.latent)
         noise = torch.from_numpy(random.standard_normal(shape, dtype=np.float32)).to(mean)
-        log_w = log_weights(vae, x_part, means, log_variances, noise)
+        log_w = log_weights(vae, x_part, means, log_variances, noise, log_prior)
         each.append(estimate(log_w, samples))
         elbo += log_w.mean(1).sum()
         progress.update(len(x_part))
@@ -90,36 +89,28 @@ def measure(
     return dict(zip(columns(samples), [*values.tolist(), float(elbo / len(x))], strict=True))
 
 
-def log_weights(vae: VAE, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+def log_weights(
+    vae: VAE,
+    x: Tensor,
+    mean: Tensor,
+    log_variance: Tensor,
+    noise: Tensor,
+    log_prior: Callable[[Tensor], Tensor],
+) -> Tensor:
     """Logarithms of the weights p(x|z) p(z) / q(z|x) of K samples z of each posterior.
 
-    x (N, P), float64 mean and log_variance (N, D), standard normal noise (N, K, D) -> (N, K), nats.
+    x (N, P), float64 mean and log_variance (N, D), standard normal noise (N, K, D), and log p(z) of
+    the run -> (N, K), nats.
     """
     posterior = mean[:, None], log_variance[:, None]  # (N, 1, D)
     z = sample(*posterior, noise)  # (N, K, D)
     log_x = []
     rows, block = (max(1, n // len(x)) for n in (_decoded_at_a_time(vae), BLOCK[x.device.type]))
     for z_part in z.to(x.dtype).split(rows, 1):
-        logits = vae.decode(z_part.flatten(0, 1)[None])[0]  # (N·k, P)
-        logits = logits.unflatten(0, z_part.shape[:2])  # (N, k, P)
-        log_x += [log_bernoulli_(part, x[:, None]) for part in logits.split(block, 1)]
+        outputs = vae.decode(z_part.flatten(0, 1)[None])[0]  # (N·k, P)
+        outputs = outputs.unflatten(0, z_part.shape[:2])  # (N, k, P)
+        log_x += [vae.log_likelihood(part, x[:, None]) for part in outputs.split(block, 1)]
     return torch.cat(log_x, 1) + log_prior(z) - log_own_posterior(noise, posterior[1])
-
-
-def log_bernoulli_(logits: Tensor, x: Tensor) -> Tensor:
-    """Sum log p(x|z) over pixels and channels, in nats; it overwrites the logits.
-
-    logits (…, P), intensities x (…, P) -> float64 (…). The term of a logit l is
-
-        log p = log σ(|l|) − (max(l, 0) − l·x),
-
-    in which nothing overflows. One logarithm of a product replaces up to 96 logarithms of σ(|l|).
-    In float32 a rounded σ changes a term by at most 1.2e-7 nats.
-    """
-    factors, terms = (math.gcd(logits.shape[-1], n) for n in (FACTORS, TERMS))
-    missed = logits.relu().addcmul_(logits, x, value=-1).unflatten(-1, (terms, -1)).sum(-2)
-    likely = logits.abs_().sigmoid_().unflatten(-1, (factors, -1)).prod(-2).log_()
-    return likely.sum(-1, dtype=torch.float64) - missed.sum(-1, dtype=torch.float64)
 
 
 def _decoded_at_a_time(vae: VAE) -> int:

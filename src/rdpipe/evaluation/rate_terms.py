@@ -7,6 +7,7 @@ values are in nats; M samples z, N posteriors, B in a batch, D latent dimensions
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rdpipe.evaluation.examples import Encoded
-from rdpipe.vae.densities import log_aggregate_posterior_batch, log_densities, log_prior
+from rdpipe.vae.densities import log_aggregate_posterior_batch, log_densities
 
 # Samples and posteriors of a tile of pairs. On a CPU its 1 MB (in float64) stays in a core's cache
 # over all passes: measured fastest. A GPU wants more to do for each launch.
@@ -31,8 +32,12 @@ class Decomposition:
     marginal_kl_se: float
 
 
+LogPrior = Callable[[Tensor], Tensor]
+"""log p(z) of a run in nats: float64 (M, D) -> (M,)."""
+
+
 def measure(
-    train: Encoded, random: np.random.Generator, outer: int, batch: int
+    train: Encoded, log_prior: LogPrior, random: np.random.Generator, outer: int, batch: int
 ) -> dict[str, float]:
     """I(x;z) and KL(q(z)‖p(z)) in nats, by the full sum and from batches (Section 4.5).
 
@@ -40,6 +45,8 @@ def measure(
     ----------
     train
         The N training examples.
+    log_prior
+        The run's prior.
     random
         Draws the examples and their samples.
     outer
@@ -50,8 +57,9 @@ def measure(
     own = train.choose(random, outer)
     z = own.sample(random)
     log_q = log_aggregate_posterior(z, train.mean, train.log_variance)
-    full = decompose(z, own.mean, own.log_variance, log_q)
-    batches = decompose_batches(z, own.mean, own.log_variance, len(train.images), batch)
+    log_p = log_prior(z)
+    full = decompose(z, own.mean, own.log_variance, log_q, log_p)
+    batches = decompose_batches(z, own.mean, own.log_variance, log_p, len(train.images), batch)
     return asdict(full) | {
         "mutual_information_batch": batches.mutual_information,
         "marginal_kl_batch": batches.marginal_kl,
@@ -73,34 +81,38 @@ def log_aggregate_posterior(z: Tensor, mean: Tensor, log_variance: Tensor) -> Te
     return torch.cat(rows)
 
 
-def decompose(z: Tensor, mean: Tensor, log_variance: Tensor, log_q: Tensor) -> Decomposition:
+def decompose(
+    z: Tensor, mean: Tensor, log_variance: Tensor, log_q: Tensor, log_p: Tensor
+) -> Decomposition:
     """I(x;z) = E[log q(z|x) - log q(z)] and KL(q(z)‖p(z)) = E[log q(z) - log p(z)].
 
-    z, mean, log_variance (M, D), z_m drawn from posterior m; log_q (M,) = log q(z_m). The standard
-    errors are those of a mean of M independent terms. Drawing the M of N examples without
-    replacement makes the truth a little smaller; nothing is taken off for that.
+    z, mean, log_variance (M, D), z_m drawn from posterior m; log_q (M,) = log q(z_m), log_p (M,) =
+    log p(z_m). The standard errors are those of a mean of M independent terms. Drawing the M of N
+    examples without replacement makes the truth a little smaller; nothing is taken off for that.
     """
     information = _log_own(z, mean, log_variance) - log_q  # (M,)
-    marginal = log_q - log_prior(z)  # (M,)
+    marginal = log_q - log_p  # (M,)
     return Decomposition(*_mean_and_error(information), *_mean_and_error(marginal))
 
 
 def decompose_batches(
-    z: Tensor, mean: Tensor, log_variance: Tensor, n: int, batch: int
+    z: Tensor, mean: Tensor, log_variance: Tensor, log_p: Tensor, n: int, batch: int
 ) -> Decomposition:
     """The paper's decomposition: q(z) from batches of the samples' own posteriors.
 
-    z, mean, log_variance (M, D), z_m drawn from posterior m, in random order, of `n` in all. The M
+    z, mean, log_variance (M, D), z_m drawn from posterior m, in random order, of `n` in all; log_p
+    (M,) as in `decompose`. The M
     samples are cut into batches of `batch` (of M, where M < batch); what is left over after the
     last whole batch is not used, since a smaller batch is another estimator. Samples of one batch
     share their estimate of q(z), so the standard errors are only approximate here.
     """
     batch = min(batch, len(z))
-    z, mean, log_variance = (part[: len(z) // batch * batch] for part in (z, mean, log_variance))
+    whole = len(z) // batch * batch
+    z, mean, log_variance, log_p = (part[:whole] for part in (z, mean, log_variance, log_p))
     samples = (z, mean, log_variance, _log_own(z, mean, log_variance))
     batches = zip(*(part.split(batch) for part in samples), strict=True)
     log_q = [log_aggregate_posterior_batch(a, b, c, own, n) for a, b, c, own in batches]
-    return decompose(z, mean, log_variance, torch.cat(log_q))
+    return decompose(z, mean, log_variance, torch.cat(log_q), log_p)
 
 
 def _log_own(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -25,9 +25,9 @@ def difficult(distance: np.ndarray, examples: int) -> np.ndarray:
 
 
 def decode(vae: VAE, z: Tensor) -> Tensor:
-    """The pixels' Bernoulli means (M, P) of one run at z (M, D)."""
+    """The pixels' means (M, P) of one run at z (M, D)."""
     blocks = z.to(vae.device, vae.dtype).split(BLOCK[z.device.type])
-    return torch.cat([vae.decode(z[None])[0].sigmoid_() for z in blocks])
+    return torch.cat([vae.network.likelihood.mean(vae.decode(z[None])[0]) for z in blocks])
 
 
 def to_uint8(pixels: Tensor, shape: Sequence[int]) -> np.ndarray:

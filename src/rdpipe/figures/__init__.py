@@ -10,6 +10,9 @@ that it shows as CSV. The first line of the module's docstring is the figure's t
 | rules of splits | `draw(folder, *, inputs, splits)` |
 | claims | `draw(folder, *, inputs, claims)` |
 
+A figure of an experiment refuses several likelihoods, unless its module has `LIKELIHOODS_APART`: it
+then never shows their distortions on one axis.
+
 The module `_matplotlib` comes first: it imports matplotlib where a plain import would fail.
 """
 
@@ -18,6 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from rdpipe.common.errors import RdpipeError
 from rdpipe.figures import _matplotlib, _style  # noqa: F401
 from rdpipe.figures._experiment import Experiment
 
@@ -42,10 +46,17 @@ def draw(
     Raises
     ------
     RdpipeError
-        If the experiment lacks the runs that the figure compares.
+        If the experiment lacks the runs that the figure compares, or the figure would show
+        distortions of different likelihoods on one axis.
     """
     figure = import_module(module)
     if "archs" in settings:
+        likelihoods = {arch["likelihood"] for arch in settings["archs"]}
+        if len(likelihoods) > 1 and not getattr(figure, "LIKELIHOODS_APART", False):
+            raise RdpipeError(
+                f"its experiment has the likelihoods {', '.join(sorted(likelihoods))}, whose "
+                "distortions cannot share an axis; draw it by_setting, or give it one likelihood."
+            )
         labelled = {name: settings[name] for name in ("splits", "archs")}
         figure.draw(folder, Experiment.load(inputs, **labelled))
     else:

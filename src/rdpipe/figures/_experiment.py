@@ -1,7 +1,7 @@
 """The tables and labels that a figure of an experiment is drawn from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,16 @@ class Experiment:
         The files `summary`, `runs`, `neighbours` and `reconstructions`, and `published` if the
         figure shows published points.
     summary
-        rd_summary.parquet: one row for each split, architecture, β and part.
+        Rows of rd_summary.parquet: one for each split, architecture, β and part, of one iteration.
+    iteration
+        The length of training: the longest, where runs have checkpoints.
     splits, archs
         In the order in which figures show them.
     """
 
     paths: Mapping[str, Path]
     summary: pd.DataFrame
+    iteration: int
     splits: Sequence[Split]
     archs: Sequence[Arch]
 
@@ -53,13 +56,25 @@ class Experiment:
         splits, archs
             The facts that `rdpipe.figures._labels` takes.
         """
-        summary = read_parquet(paths["summary"])
-        return cls(paths, summary, _labels.splits(splits, summary), _labels.archs(archs))
+        table = read_parquet(paths["summary"])
+        last = int(table["iteration"].max())
+        labels = _labels.splits(splits, table), _labels.archs(archs)
+        return cls(paths, table[table["iteration"] == last], last, *labels)
+
+    @cached_property
+    def checkpoints(self) -> Mapping[int, "Experiment"]:
+        """The same experiment at every iteration that was evaluated, by the iteration."""
+        table = read_parquet(self.paths["summary"])
+        return {
+            int(n): replace(self, summary=table[table["iteration"] == n], iteration=int(n))
+            for n in table["iteration"].unique()
+        }
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """rd.parquet: one row for each run and part."""
-        return read_parquet(self.paths["runs"])
+        """Rows of rd.parquet: one for each run and part, of one iteration."""
+        table = read_parquet(self.paths["runs"])
+        return table[table["iteration"] == self.iteration]
 
     @cached_property
     def neighbours(self) -> pd.DataFrame:

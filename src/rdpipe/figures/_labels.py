@@ -23,7 +23,12 @@ DATASETS = {
 }
 """Each kind of dataset; another kind goes by the name of the dataset in the study."""
 
-PLAIN: dict[str, Any] = {"penalty": "rate", "early_stopping": None}
+PLAIN: dict[str, Any] = {
+    "penalty": "rate",
+    "early_stopping": None,
+    "prior": {"kind": "standard"},
+    "likelihood": "bernoulli",
+}
 """The settings that make a variant of an architecture, with their values in the plain one."""
 REMOVED = {"rate": "", "mutual_information": "no marginal KL", "marginal_kl": "no MI"}
 """Each penalty by the term that it removes from the rate (Section 4.5)."""
@@ -75,8 +80,10 @@ class Arch:
         Its name in the study.
     label
         Its depth, kind and variant: 3-layer MLP, early stopping.
-    kind, layers
+    kind, layers, latent, likelihood
         As in the study.
+    prior
+        The kind of its prior.
     variant
         The difference to the plain architecture in words; empty for a plain one.
     base
@@ -87,6 +94,9 @@ class Arch:
     label: str
     kind: str
     layers: int
+    latent: int
+    prior: str
+    likelihood: str
     variant: str
     base: str | None
 
@@ -127,6 +137,9 @@ def archs(facts: Sequence[Mapping[str, Any]]) -> list[Arch]:
             label=labels[name] + marks[name],
             kind=one["kind"],
             layers=one["layers"],
+            latent=one["latent"],
+            prior=one["prior"]["kind"],
+            likelihood=one["likelihood"],
             variant=_variant(one),
             base=next((other for other in settings if settings[other] == one | PLAIN), None),
         )
@@ -171,8 +184,17 @@ def _arch_label(arch: Mapping[str, Any]) -> str:
 
 def _variant(arch: Mapping[str, Any]) -> str:
     """The difference to the plain architecture in words; a word for each setting in PLAIN."""
-    stopped = "early stopping" if arch["early_stopping"] else ""
-    return ", ".join(filter(None, [REMOVED[arch["penalty"]], stopped]))
+    words = [
+        REMOVED[arch["penalty"]],
+        "early stopping" if arch["early_stopping"] else "",
+        _unless_plain("prior", arch["prior"]["kind"], "standard"),
+        _unless_plain("likelihood", arch["likelihood"].replace("_", " "), "bernoulli"),
+    ]
+    return ", ".join(filter(None, words))
+
+
+def _unless_plain(what: str, kind: str, plain: str) -> str:
+    return "" if kind == plain else f"{kind} {what}"
 
 
 def _marks(looks: Mapping[str, Hashable]) -> dict[str, str]:

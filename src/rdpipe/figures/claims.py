@@ -1,4 +1,4 @@
-"""The paper's claims and their verdicts: effects, intervals, and what five seeds can decide."""
+"""Claims or questions with their verdicts, intervals, and what five seeds can decide."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ def draw(folder: Path, *, inputs: Mapping[str, Path], claims: Sequence[Mapping[s
 
 def _page(verdicts: pd.DataFrame) -> Figure:
     entries = [rows for _, rows in verdicts.groupby(_entry(verdicts), sort=False)]
-    sentences = [textwrap.wrap(f"“{rows['sentence'].iloc[0]}”", LETTERS) for rows in entries]
+    sentences = [_sentence(rows.iloc[0]) for rows in entries]
     lines = sum(len(rows) + len(text) + 1 for rows, text in zip(entries, sentences, strict=True))
     height = (lines + 7) * LINE + len(entries) * CLAIM
     figure = Figure(figsize=(_style.WIDTH, height))
@@ -67,6 +67,14 @@ def _page(verdicts: pd.DataFrame) -> Figure:
         y += CLAIM / 2
     axes.text(NAME, y, _foot(verdicts), fontsize=_style.TINY, va="top", color=ASIDE)
     return figure
+
+
+def _sentence(row: pd.Series) -> list[str]:
+    """The lines of a claim's sentence; for a question, its hypothesis and the reason of margins."""
+    if not row["reason"]:
+        return textwrap.wrap(f"“{row['sentence']}”", LETTERS)
+    texts = row["sentence"], f"Margin: {row['reason']}"
+    return [line for text in texts for line in textwrap.wrap(text, LETTERS)]
 
 
 def _entry(verdicts: pd.DataFrame) -> pd.Series:
@@ -174,8 +182,9 @@ def _foot(verdicts: pd.DataFrame) -> str:
     """What the intervals are conditional on, and the count of verdicts."""
     of_claims = verdicts.loc[_entry(verdicts).diff().ne(0), "claim_verdict"].value_counts()
     counts = ", ".join(f"{of_claims.get(verdict, 0)} {verdict}" for verdict in LOOKS)
+    what = "Questions" if verdicts["reason"].all() else "Claims"
     return (
-        f"Claims: {counts}. Each interval is over seeds, conditional on the split, the grid of β "
+        f"{what}: {counts}. Each interval is over seeds, conditional on the split, the grid of β "
         "and the evaluation,\nand is drawn on a scale of its own; a verdict is the side of the "
         "margin that all of it lies on.\nAt the deviation over seeds seen here, five seeds decide "
         "a part in 80 % of studies if its true effect is as given."

@@ -9,6 +9,7 @@ import pandas as pd
 from rdpipe.figures import _over_beta, _style
 from rdpipe.figures._experiment import Experiment
 
+LIKELIHOODS_APART = True  # no distortions are shown
 TERMS = {
     "mutual_information": (r"$I_q(\mathbf{x};\mathbf{z})$", _style.TRAIN),
     "marginal_kl": (r"$\mathrm{KL}(q(\mathbf{z})\,\|\,p(\mathbf{z}))$", _style.TEST),

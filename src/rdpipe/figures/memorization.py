@@ -11,6 +11,7 @@ from rdpipe.figures import _over_beta, _style
 from rdpipe.figures._experiment import Experiment
 from rdpipe.figures._labels import Split, split_colours
 
+LIKELIHOODS_APART = True  # no distortions are shown
 BASELINE: dict[str, Any] = {"color": "black", "linestyle": ":"}
 
 

@@ -8,6 +8,7 @@ from rdpipe.figures import _style
 from rdpipe.figures._experiment import Experiment
 from rdpipe.figures._labels import split_colours
 
+LIKELIHOODS_APART = True  # no distortions are shown
 DIFFICULT = 0.9  # the percentile of the difficult examples (Section 4.4)
 
 

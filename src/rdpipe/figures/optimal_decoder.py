@@ -8,6 +8,7 @@ import pandas as pd
 from rdpipe.figures import _over_beta, _strips, _style
 from rdpipe.figures._experiment import Experiment
 
+LIKELIHOODS_APART = True  # no distortions are shown
 BELOW = 0.6  # inches: how far the two decoders are apart
 
 

@@ -38,24 +38,28 @@ class Item:
     inputs: Mapping[str, str | Sequence[str]]
     outputs: Mapping[str, str]  # file name in the object -> path of its link
     axes: Mapping[str, Any] = field(default_factory=dict)  # β and seed, if the item is a run
+    settings: Mapping[str, Any] = field(default_factory=dict)  # those that differ from the job's
 
 
 def items_of_runs(
     runs: Sequence[Mapping[str, Any]],
     inputs: Mapping[str, str | Sequence[str]],
     outputs: Mapping[str, Sequence[str]],
+    length: str | None = None,
 ) -> list[Item]:
     """One item for each run, from lists of paths in the order of the runs.
 
-    An input that is a single path is read by every run.
+    An input that is a single path is read by every run. `length` names the setting whose value a
+    checkpoint has instead of the job's: so a checkpoint has the key of a run that ends there.
     """
     return [
         Item(
             {name: path if isinstance(path, str) else path[i] for name, path in inputs.items()},
             {name: paths[i] for name, paths in outputs.items()},
-            axes,
+            {axis: value for axis, value in run.items() if axis != "checkpoint"},
+            {length: run["checkpoint"]} if length and "checkpoint" in run else {},
         )
-        for i, axes in enumerate(runs)
+        for i, run in enumerate(runs)
     ]
 
 
@@ -124,6 +128,11 @@ class Job:
             with leased(self.store, by_key, state):
                 self._make(by_key, state, compute, at_once)
 
+    def stored(self, item: Item, name: str) -> Path | None:
+        """A file of an item's object, if the store has the object with such a file."""
+        folder = self.store.find(self.key(item))
+        return folder / name if folder and (folder / name).exists() else None
+
     def key(self, item: Item) -> str:
         """The store key of an item, from the content of its inputs."""
         return identity(**self._identity(item))
@@ -188,7 +197,8 @@ class Job:
                     "compute it anew."
                 )
             time.sleep(pause)
-        axes = "".join(f" {axis}={float(value):.10g}" for axis, value in item.axes.items())
+        named = {**item.axes, **item.settings}
+        axes = "".join(f" {axis}={float(value):.10g}" for axis, value in named.items())
         log.info("%s %s%s: %s", self.spec["stage"], self.spec["name"], axes, how)
 
     def _identity(self, item: Item) -> dict[str, Any]:
@@ -201,7 +211,7 @@ class Job:
         }
         return {
             "stage": self.spec["stage"],
-            "settings": {**self.spec["settings"], "run": dict(item.axes)},
+            "settings": {**self.spec["settings"], **item.settings, "run": dict(item.axes)},
             "code": self.spec["code"],
             "inputs": inputs,
         }

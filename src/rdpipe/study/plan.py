@@ -25,8 +25,10 @@ RUN_STAGES = ("training", "evaluation")  # whose nodes have one result for each 
 FORMATS = ("pdf", "png", "csv")  # of a figure
 OF_FIRST_SEED = ("reconstructions.npz",)  # files of which a table shows one seed's alone
 TABLES = ("rd", "rd_summary", "neighbours")  # each as .parquet and .csv
-RunAxes = Mapping[str, Any]  # {"beta": float, "seed": int}
+# {"beta": float, "seed": int}, and at a checkpoint its iteration as {"checkpoint": int}
+RunAxes = Mapping[str, Any]
 RUN_PATH = "beta-{beta}/seed-{seed}"
+CHECKPOINT_PATH = "/iteration-{checkpoint}"  # below RUN_PATH
 
 
 def spell(axis: str, value: float) -> str:
@@ -91,8 +93,7 @@ class Node:
 
     def files(self, name: str, runs: Iterable[RunAxes]) -> list[str]:
         """Paths of one file of each run."""
-        spelled = ({axis: spell(axis, run[axis]) for axis in ("beta", "seed")} for run in runs)
-        return [self.file(f"{RUN_PATH.format(**run)}/{name}") for run in spelled]
+        return [self.file(f"{_run_path(run)}/{name}") for run in runs]
 
     def spec(self, runs: Sequence[RunAxes] = ({},)) -> dict[str, Any]:
         """What a job needs to know beside its paths, in builtins; `runs` are those it makes."""
@@ -158,12 +159,25 @@ class Plan:
         return node
 
     def runs(self, pack: Sequence[str], axes: Mapping[str, str]) -> list[RunAxes]:
-        """The runs of one job: all values of the packed axes, the given value of the others."""
+        """The runs of one job: all values of the packed axes, the given value of the others.
+
+        Each run comes at its checkpoints first and then at its end.
+        """
         betas, seeds = (
             list(every.values()) if axis in pack else [every[axes[axis]]]
             for axis, every in self.values.items()
         )
-        return [{"beta": beta, "seed": seed} for beta, seed in itertools.product(betas, seeds)]
+        ends = [*({"checkpoint": n} for n in self.study.training.checkpoints), {}]
+        return [
+            {"beta": beta, "seed": seed} | end
+            for beta, seed, end in itertools.product(betas, seeds, ends)
+        ]
+
+    @property
+    def run_paths(self) -> list[str]:
+        """What follows RUN_PATH in the paths of a run's results, in the order of `runs`."""
+        checkpoints = self.study.training.checkpoints
+        return [*(CHECKPOINT_PATH.format(checkpoint=n) for n in checkpoints), ""]
 
     def places(self, dataset: str) -> dict[str, str | None]:
         """Where the files of a dataset lie. They may move without a new address."""
@@ -177,12 +191,16 @@ class Plan:
     def table_inputs(self, table: Node, file: str) -> list[str]:
         """One file of every evaluated run of a table, in the order of its setting `runs`.
 
-        Of OF_FIRST_SEED, those of the smallest seed.
+        Of OF_FIRST_SEED, those of the smallest seed at the end of training.
         """
-        runs = table.settings["runs"]
+        end = self.study.training.iterations
+        runs = [
+            run if run["iteration"] == end else {**run, "checkpoint": run["iteration"]}
+            for run in table.settings["runs"]
+        ]
         if file in OF_FIRST_SEED:
             first = min(run["seed"] for run in runs)
-            runs = [run for run in runs if run["seed"] == first]
+            runs = [run for run in runs if run["seed"] == first and "checkpoint" not in run]
         grouped = itertools.groupby(runs, key=lambda run: f"{run['split']}/{run['arch']}")
         return [path for pair, rows in grouped for path in self.evaluation[pair].files(file, rows)]
 
@@ -290,10 +308,10 @@ class Plan:
         return Node("neighbours", split, ("rdpipe.neighbours",), {}, reads)
 
     def _training(self, split: str, arch: str) -> Node:
-        settings = self.study.training.result_settings()
+        settings = self.study.training.result_settings(without=["checkpoints"])  # in the paths
         settings["arch"] = self.study.archs[arch].result_settings()
         reads = {"split": self.splits[split]}
-        modules = ("rdpipe.training.train", self._kind(arch))
+        modules = ("rdpipe.training.train", *self._found(arch))
         return Node("training", f"{split}/{arch}", modules, settings, reads)
 
     def _evaluation(self, split: str, arch: str) -> Node:
@@ -304,15 +322,21 @@ class Plan:
             "neighbours": self.neighbours[split],
             "training": self.training[name],
         }
-        modules = ("rdpipe.evaluation.evaluate", self._kind(arch))
+        modules = ("rdpipe.evaluation.evaluate", *self._found(arch))
         return Node("evaluation", name, modules, settings, reads)
 
-    def _kind(self, arch: str) -> str:
-        """The module of an architecture's kind."""
-        return f"rdpipe.vae.{self.study.archs[arch].kind}"
+    def _found(self, arch: str) -> tuple[str, ...]:
+        """The modules that an architecture's networks, prior and likelihood are found in."""
+        settings = self.study.archs[arch]
+        return (
+            f"rdpipe.vae.{settings.kind}",
+            f"rdpipe.vae.priors.{settings.prior.kind}",
+            f"rdpipe.vae.likelihoods.{settings.likelihood}",
+        )
 
     def _table(self, experiment: str) -> Node:
         pairs = self._pairs(experiment)
+        lengths = [*self.study.training.checkpoints, self.study.training.iterations]
         runs = [
             {
                 "dataset": self.study.splits[split].dataset,
@@ -321,9 +345,10 @@ class Plan:
                 "arch": arch,
                 "beta": beta,
                 "seed": seed,
+                "iteration": iteration,
             }
-            for (split, arch), beta, seed in itertools.product(
-                pairs, self.study.betas, self.study.seeds
+            for (split, arch), beta, seed, iteration in itertools.product(
+                pairs, self.study.betas, self.study.seeds, lengths
             )
         ]
         splits = list(self.study.experiments[experiment].splits)
@@ -383,6 +408,12 @@ class Plan:
         if isinstance(split, CV) and n is not None:
             rule["fraction"] = split.n_train / n
         return rule
+
+
+def _run_path(run: RunAxes) -> str:
+    """The path of a run's results below their address."""
+    path = RUN_PATH.format(**{axis: spell(axis, run[axis]) for axis in ("beta", "seed")})
+    return path + (CHECKPOINT_PATH.format(**run) if "checkpoint" in run else "")
 
 
 @cache

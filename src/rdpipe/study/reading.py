@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rdpipe.claims.roles import cast, declared, named
 from rdpipe.common.errors import RdpipeError
 from rdpipe.study.settings._base import Model
+from rdpipe.study.settings.archs import Vamp
 from rdpipe.study.settings.figures import RD_FIGURES, Claim, Figure
 from rdpipe.study.settings.splits import CV, Split
 from rdpipe.study.settings.study import RULES, Study
@@ -83,6 +84,7 @@ def _faults(study: Study) -> Iterable[str]:
         path = f"experiments.{name}"
         yield from unknown(f"{path}.splits", experiment.splits, study.splits, "split")
         yield from unknown(f"{path}.archs", experiment.archs, study.archs, "architecture")
+    yield from _vamp_faults(study)
     for name, figure in study.figures.items():
         yield from _figure_faults(f"figures.{name}", name, figure, study)
     yield from unknown(
@@ -124,6 +126,29 @@ def _split_faults(path: str, split: Split, study: Study) -> Iterable[str]:
             f"{path}.n_train: {split.n_train} training examples do not fill a batch of "
             f"training.batch_size = {study.training.batch_size}; take more, or a smaller batch."
         )
+
+
+def _vamp_faults(study: Study) -> Iterable[str]:
+    """VampPriors with more components than an experiment gives them training images.
+
+    CV splits say how many they have. A training on another split says it when it starts.
+    """
+    found = {}
+    for experiment in study.experiments.values():
+        sizes = [
+            (split.n_train, name)
+            for name in experiment.splits
+            if isinstance(split := study.splits.get(name), CV)
+        ]
+        for arch in experiment.archs:
+            prior = study.archs[arch].prior if arch in study.archs else None
+            if isinstance(prior, Vamp) and sizes and prior.components > min(sizes)[0]:
+                n, name = min(sizes)
+                found[arch] = (
+                    f"archs.{arch}.prior.components: {prior.components} pseudo-inputs start as "
+                    f"training images, but split {name} has {n}; take fewer."
+                )
+    return found.values()
 
 
 def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterable[str]:

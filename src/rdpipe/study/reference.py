@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
 from rdpipe.study.settings._base import Model
+from rdpipe.study.settings.archs import Prior
 from rdpipe.study.settings.study import Study
 
 Schema = Mapping[str, Any]
@@ -56,7 +57,8 @@ def page() -> str:
         parts += [f"## `{block}`\n", *([f"{text}\n"] if named else [])]
         for model in models:
             kind = model.model_fields.get("kind")
-            title = f"`{block}{named}`"
+            inner = ".prior" if model in models_in(Prior) else ""
+            title = f"`{block}{named}{inner}`"
             if kind is not None:
                 title += f" of kind `{get_args(kind.annotation)[0]}`"
             if kind is not None or model is not models[0]:
@@ -68,7 +70,10 @@ def page() -> str:
 
 def _blocks(model: type[Model]) -> dict[str, list[type[Model]]]:
     """The models behind each field that has any, as far down as there are."""
-    found = {name: list(models_in(field.annotation)) for name, field in model.model_fields.items()}
+    found = {
+        name: list(dict.fromkeys(models_in(field.annotation)))
+        for name, field in model.model_fields.items()
+    }
     return {name: models for name, models in found.items() if models}
 
 
@@ -112,12 +117,14 @@ def _kind(field: Schema, known: Schema) -> str:
     """The type of a setting in words."""
     if "anyOf" in field:
         return " or ".join(_kind(one, known) for one in field["anyOf"])
-    if "$ref" in field:
+    if "$ref" in field or "oneOf" in field:
         return "settings, as below"
     if "const" in field or "enum" in field:
         values = field.get("enum", [field.get("const")])
         return ", ".join(f"`{_yaml(value)}`" for value in values)
     match field["type"]:
+        case "boolean":
+            return "`true` or `false`"
         case "null":
             return "`null`"
         case "integer" | "number" as kind:

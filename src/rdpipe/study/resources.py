@@ -58,7 +58,7 @@ def needs(study: Study) -> dict[str, Need]:
         "splits": Need(held, IMAGE_TIME * n),
         # at most N²/4 pairs of a train and a test image, of two operations a pixel
         "neighbours": Need(held, n * pixels / 2 / CPU_SPEED),
-        "training": _training(study, held, nets, products),
+        "training": _training(study, held, nets),
         "evaluation": _evaluation(study, held, n, products),
     }
 
@@ -78,13 +78,14 @@ def _networks(study: Study, shapes: Mapping[str, tuple[int, int, int]]) -> list[
     return found
 
 
-def _training(study: Study, held: float, nets: Sequence[Network], products: int) -> Need:
+def _training(study: Study, held: float, nets: Sequence[Network]) -> Need:
     training = study.training
     number = 8 if training.precision == "float64" else 4  # bytes
     run = number * max((costs.numbers(net, training.batch_size) for net in nets), default=0)
     runs = _runs(study, training.pack)
     # two operations a product: forward, for the weights' gradients and for those of what is read
-    operations = 6 * products * training.batch_size * training.iterations
+    products = max((costs.step_products(net, training.batch_size) for net in nets), default=0)
+    operations = 6 * products * training.iterations
     return Need(held + runs * run, runs * operations / GPU_SPEED)
 
 

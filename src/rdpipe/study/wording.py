@@ -7,7 +7,7 @@ from typing import Any, get_args
 from pydantic_core import ErrorDetails
 
 from rdpipe.study.settings._base import yaml_boolean
-from rdpipe.study.settings.archs import Arch
+from rdpipe.study.settings.archs import Arch, Prior
 from rdpipe.study.settings.datasets import Dataset
 from rdpipe.study.settings.splits import Split
 
@@ -53,10 +53,17 @@ def _path(loc: tuple[int | str, ...]) -> str:
     """The path of a key as a reader of the file would write it."""
     path = ""
     for depth, key in enumerate(loc):
-        if depth == 2 and loc[0] in KINDS:
-            continue  # the entry's kind, by which pydantic chooses the model
+        if depth in _tags(loc):
+            continue  # a kind, by which pydantic chooses the model
         path += f"[{key}]" if isinstance(key, int) else f".{key}"
     return path.removeprefix(".")
+
+
+def _tags(loc: tuple[int | str, ...]) -> list[int]:
+    """The depths at which a location names the kind of an entry, and of its prior."""
+    if loc[0] not in KINDS:
+        return []
+    return [2, 4] if loc[0] == "archs" and loc[3:4] == ("prior",) else [2]
 
 
 def _shown(value: Any) -> str:
@@ -76,12 +83,15 @@ def _no_name(key: Any) -> str:
 
 def _no_setting(loc: tuple[int | str, ...]) -> str:
     """Why a setting is unknown: its spelling, or that it belongs to another kind."""
-    if loc[0] in KINDS and len(loc) == 4:
-        others = [kind.model_fields for kind in get_args(get_args(KINDS[str(loc[0])])[0])]
+    tags = _tags(loc)
+    if tags and len(loc) == tags[-1] + 2:
+        entries = KINDS[str(loc[0])] if len(tags) == 1 else Prior
+        others = [kind.model_fields for kind in get_args(get_args(entries)[0])]
         if any(loc[-1] in fields for fields in others):
             return (
-                f"kind {loc[2]} has no such setting; remove it, or, if it is from a file below an "
-                "overlay that changes the kind, give the overlay's entry a name of its own."
+                f"kind {loc[tags[-1]]} has no such setting; remove it, or, if it is from a file "
+                "below an overlay that changes the kind, give the overlay's entry a name of its "
+                "own."
             )
     return "there is no such setting; remove it or mend its spelling."
 

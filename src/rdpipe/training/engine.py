@@ -162,7 +162,7 @@ class Engine:
         learning_rate: float,
     ) -> None:
         like = objective.beta
-        self.vae = VAE.initial(network, seeds).to(like.device, like.dtype)
+        self.vae = VAE.initial(network, seeds, pixels).to(like.device, like.dtype)
         self.exp_avg, self.exp_avg_sq = (
             {name: torch.zeros_like(p) for name, p in self.vae.parameters.items()} for _ in range(2)
         )

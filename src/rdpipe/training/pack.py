@@ -3,8 +3,9 @@
 Letters in shapes: R runs, N examples, P pixels times channels.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from rdpipe.training.early_stopping import Best, HeldOut
 from rdpipe.training.engine import Engine
 from rdpipe.training.objectives import Objective
 from rdpipe.vae import networks
+from rdpipe.vae.models import VAE
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class Run:
 
     beta: float
     seed: int
+
+
+def _no_state(path: Path) -> None:
+    """A run that was not just trained has no state."""
+    raise RuntimeError("the state of this run is gone")
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,15 @@ class Trained:
         iteration, counted from 1, whose D, R or penalty is not finite (the last iteration if only a
         parameter or a moment of Adam's is not); and `kept_at`, the iteration after which the
         parameters were as they are here, or None if the run diverged before any were kept.
+    save_state
+        Writes the state from which a longer training goes on. To be called before the training of
+        the pack takes its next step.
     """
 
     parameters: dict[str, Tensor]
     history: dict[str, np.ndarray]
     record: dict[str, Any]
+    save_state: Callable[[Path], None] = field(default=_no_state, compare=False)
 
 
 @dataclass
@@ -79,11 +90,12 @@ def new_pack(
     Raises
     ------
     RdpipeError
-        If there are fewer examples to train on than a batch takes, or the images are too small for
-        the network.
+        If there are fewer examples to train on than a batch takes or than the prior starts from,
+        the images are too small for the network, or the likelihood cannot score them.
     """
     network = networks.build(arch, images.shape[1:])
     pixels, held_out = _examples(images, arch, batch_size, device)
+    network.likelihood.check(pixels)
     beta = torch.tensor([run.beta for run in runs], dtype=dtype, device=device)
     objective = Objective(arch["penalty"], beta, len(pixels))
     seeds = [run.seed for run in runs]
@@ -136,6 +148,18 @@ def end_interval(pack: Pack) -> None:
     pack.values = pack.values[:0]
     if pack.best:
         early_stopping.look(pack.best, pack.engine.groups, pack.step)
+
+
+def at_end(pack: Pack) -> Pack:
+    """The pack as it would be if its training ended here; the pack itself stays as it is."""
+    if not len(pack.values):
+        return pack
+    ending = replace(pack)
+    if pack.best:
+        kept = {name: p.clone() for name, p in pack.best.vae.parameters.items()}
+        ending.best = replace(pack.best, vae=VAE(pack.best.vae.network, kept))
+    end_interval(ending)
+    return ending
 
 
 def trained(

@@ -1,14 +1,17 @@
-"""The state file of a training: from it, an interrupted training goes on.
+"""The state of a training: an interrupted training goes on from it, and so does a longer one.
 
 A state file is always whole. A training that goes on from it ends with the same numbers, to the
 last bit, as one that was never interrupted (tests/training/test_state.py).
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from rdpipe.common.atomic import replacing
 from rdpipe.training.pack import Pack
@@ -28,6 +31,39 @@ def save(pack: Pack, path: Path, key: str) -> None:
     OSError, SafetensorError
         If the file cannot be written; the old one stays.
     """
+    with replacing(path) as new:
+        save_file(_tensors(pack), new, metadata={"key": key, "step": str(pack.step)})
+
+
+def save_run(pack: Pack, i: int, path: Path) -> None:
+    """Write the state of run i alone, from which a longer training goes on."""
+    own = {name: _axis(name, p, i) for name, p in _tensors(pack).items()}
+    save_file(own, path, metadata={"step": str(pack.step)})
+
+
+def go_on(pack: Pack, paths: Sequence[Path]) -> None:
+    """Bring a new pack to where shorter trainings of its runs ended, all at the same step.
+
+    Raises
+    ------
+    OSError, SafetensorError
+        If a file cannot be read.
+    """
+    parts = []
+    for path in paths:
+        with safe_open(path, "pt") as file:
+            pack.step = int(file.metadata()["step"])
+            parts.append({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    names = parts[0]
+    _restore(
+        pack,
+        {name: torch.cat([part[name] for part in parts], _runs_axis(name)) for name in names},
+    )
+    log.info("training goes on from the end of one of %s iterations", f"{pack.step:,}")
+
+
+def _tensors(pack: Pack) -> dict[str, Tensor]:
+    """All that the rest of a training depends on, by name."""
     tensors = {part: getattr(pack, part) for part in _SO_FAR}
     tensors |= {f"parameters/{name}": p for name, p in pack.engine.vae.parameters.items()}
     for part in _MOMENTS:
@@ -35,8 +71,33 @@ def save(pack: Pack, path: Path, key: str) -> None:
     if pack.best:
         tensors |= {f"best/{name}": p for name, p in pack.best.vae.parameters.items()}
         tensors |= {f"best_{part}": getattr(pack.best, part) for part in _BEST}
-    with replacing(path) as new:
-        save_file(tensors, new, metadata={"key": key, "step": str(pack.step)})
+    return tensors
+
+
+def _restore(pack: Pack, tensors: Mapping[str, Tensor]) -> None:
+    """The reverse of `_tensors`."""
+    for name, p in pack.engine.vae.parameters.items():
+        p.copy_(tensors[f"parameters/{name}"])
+    for part in _MOMENTS:
+        for name, moment in getattr(pack.engine, part).items():
+            moment.copy_(tensors[f"{part}/{name}"])
+    for part in _SO_FAR:
+        setattr(pack, part, tensors[part])
+    if pack.best:
+        for name, p in pack.best.vae.parameters.items():
+            p.copy_(tensors[f"best/{name}"])
+        for part in _BEST:
+            setattr(pack.best, part, tensors[f"best_{part}"])
+
+
+def _runs_axis(name: str) -> int:
+    """Which axis of a tensor is that of the runs: the first of parameters, else the last."""
+    return 0 if "/" in name else -1
+
+
+def _axis(name: str, tensor: Tensor, i: int) -> Tensor:
+    """Run i of a tensor, with an axis of one run."""
+    return tensor.detach().narrow(_runs_axis(name), i, 1).contiguous()
 
 
 def save_if_possible(pack: Pack, path: Path, key: str) -> None:
@@ -64,17 +125,6 @@ def resume(pack: Pack, path: Path, key: str) -> None:
     if metadata.get("key") != key:
         log.warning("%s is the state of another training: training starts anew", path)
         return
-    for name, p in pack.engine.vae.parameters.items():
-        p.copy_(tensors[f"parameters/{name}"])
-    for part in _MOMENTS:
-        for name, moment in getattr(pack.engine, part).items():
-            moment.copy_(tensors[f"{part}/{name}"])
-    for part in _SO_FAR:
-        setattr(pack, part, tensors[part])
+    _restore(pack, tensors)
     pack.step = int(metadata["step"])
-    if pack.best:
-        for name, p in pack.best.vae.parameters.items():
-            p.copy_(tensors[f"best/{name}"])
-        for part in _BEST:
-            setattr(pack.best, part, tensors[f"best_{part}"])
     log.info("training goes on from iteration %s of %s", f"{pack.step:,}", path)

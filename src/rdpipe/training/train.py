@@ -11,7 +11,8 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,38 @@ from rdpipe.common.errors import OutOfMemoryError, RdpipeError
 from rdpipe.common.progress import Progress
 from rdpipe.training import state as states
 from rdpipe.training.engine import tuned_process
-from rdpipe.training.pack import Run, Trained, end_interval, ended, new_pack, note, trained
+from rdpipe.training.pack import (
+    Run,
+    Trained,
+    at_end,
+    end_interval,
+    ended,
+    new_pack,
+    note,
+    trained,
+)
 
 _NO_MEMORY = re.compile("out of memory|ALLOC_FAILED")
 STRETCH = 2.0  # seconds of steps between looks at the clock and at `stop`
+STATE = "state.safetensors"  # in the folder of a run, if it is kept
 LEAST_STRETCH = 32  # steps on a GPU, which loses time at every look
 
 
-def train(
+def train(images: np.ndarray, runs: Sequence[Run], *, iterations: int, **how: Any) -> list[Trained]:
+    """Train R runs, and return them as they are after the last of some iterations.
+
+    See `train_to` for the other arguments.
+    """
+    *_, (_, at_last) = train_to(images, runs, [iterations], **how)
+    return at_last
+
+
+def train_to(
     images: np.ndarray,
     runs: Sequence[Run],
+    lengths: Sequence[int],
     *,
     arch: Mapping[str, Any],
-    iterations: int,
     batch_size: int,
     learning_rate: float,
     precision: str,
@@ -45,8 +65,12 @@ def train(
     state: Path | None = None,
     save_every: float = 180.0,
     stop: Callable[[], bool] = lambda: False,
-) -> list[Trained]:
+    shorter: Sequence[Path] = (),
+) -> Iterator[tuple[int, list[Trained]]]:
     """Train R runs with Adam on the objective D + β·penalty (paper, Equation 1 and Section 4.3).
+
+    The runs are yielded after each of some numbers of iterations. What is yielded after n of them
+    is what a training of n iterations ends with, to the last bit.
 
     Parameters
     ----------
@@ -54,11 +78,13 @@ def train(
         Training part, uint8 (N, H, W, C).
     runs
         β and seed of each run. Those of one seed share initial weights, batches and noise.
+    lengths
+        Ascending numbers of Adam's steps after which the runs are wanted; the last is the end.
     arch
         What `networks.build` takes, "penalty" (see `objectives.Objective`) and
         "early_stopping": None, or the share of the examples to hold out (see the module).
-    iterations, batch_size, learning_rate
-        Number of Adam's steps, examples in each, and Adam's learning rate.
+    batch_size, learning_rate
+        Examples in each step, and Adam's learning rate.
     precision
         "float32", "tf32", "bfloat16" or "float64" (see `precision.products` and `parameter_type`).
     history_every
@@ -72,11 +98,15 @@ def train(
         written anew.
     stop
         Asked every few seconds; when it says True, the training is saved and given up.
+    shorter
+        States of shorter trainings of these runs (`Trained.save_state`), all of one length. The
+        training goes on from them if there is no later state.
 
-    Returns
-    -------
-    list of Trained
-        In the order of `runs`. One that diverges is a result too, and does not touch the others.
+    Yields
+    ------
+    int, list of Trained
+        A length, and the runs in their order. One that diverges is a result too, and does not touch
+        the others. Lengths before those of a state that the training goes on from are left out.
 
     Raises
     ------
@@ -86,7 +116,7 @@ def train(
     OutOfMemoryError
         If so many runs do not fit the GPU's memory.
     """
-    images = np.ascontiguousarray(images)
+    images, iterations = np.ascontiguousarray(images), lengths[-1]
     settings = {
         "arch": dict(arch), "image_shape": list(images.shape[1:]), "n_train": len(images),
         "iterations": iterations, "batch_size": batch_size, "learning_rate": learning_rate,
@@ -99,29 +129,42 @@ def train(
         if state:
             key = _key(images, runs, history_every, settings)
             states.resume(pack, state, key)
+        if shorter and not pack.step:
+            states.go_on(pack, shorter)
         progress = Progress(iterations, "training", done=pack.step)
         saved = time.monotonic()
         most = LEAST_STRETCH if place.type == "cuda" else history_every
-        while not ended(pack, iterations):
-            before, start = pack.step, time.monotonic()
-            steps = min(most, history_every - len(pack.values), iterations - before)
-            note(pack, pack.engine.advance(before, steps, STRETCH))
-            if place.type == "cuda":  # the engine does not wait for it; noting the values does
-                most = max(LEAST_STRETCH, int(steps * STRETCH / (time.monotonic() - start)))
-            if len(pack.values) == history_every or pack.step == iterations:
-                end_interval(pack)
-            progress.update(pack.step - before)
-            stopped = stop() and not ended(pack, iterations)
-            if stopped:
-                if state:
-                    states.save(pack, state, key)
-                raise _Stopped(pack.step, iterations, state)
-            if state and time.monotonic() - saved >= save_every:
+        for length in [length for length in lengths if length >= pack.step]:
+            while not ended(pack, length):
+                before, start = pack.step, time.monotonic()
+                steps = min(most, history_every - len(pack.values), length - before)
+                note(pack, pack.engine.advance(before, steps, STRETCH))
+                if place.type == "cuda":  # the engine does not wait for it; noting the values does
+                    most = max(LEAST_STRETCH, int(steps * STRETCH / (time.monotonic() - start)))
+                if len(pack.values) == history_every:
+                    end_interval(pack)
+                progress.update(pack.step - before)
+                stopped = stop() and not ended(pack, iterations)
+                if stopped:
+                    if state:
+                        states.save(pack, state, key)
+                    raise _Stopped(pack.step, iterations, state)
+                if state and time.monotonic() - saved >= save_every:
+                    states.save_if_possible(pack, state, key)
+                    saved = time.monotonic()
+            if state and length == iterations:
                 states.save_if_possible(pack, state, key)
-                saved = time.monotonic()
-        if state:
-            states.save_if_possible(pack, state, key)
-    return [trained(pack, i, run, settings, history_every) for i, run in enumerate(runs)]
+            told, as_ended = settings | {"iterations": length}, at_end(pack)
+            yield (
+                length,
+                [
+                    replace(
+                        trained(as_ended, i, run, told, history_every),
+                        save_state=partial(states.save_run, pack, i),
+                    )
+                    for i, run in enumerate(runs)
+                ],
+            )
 
 
 def parameter_type(precision: str) -> torch.dtype:
@@ -162,10 +205,12 @@ class _Stopped(RdpipeError):
         super().__init__(f"stopped after {step:,} of {iterations:,} iterations, which are {kept}.")
 
 
-def write_run(folder: Path, run: Trained) -> None:
-    """Write model.safetensors, history.parquet and run.json."""
+def write_run(folder: Path, run: Trained, keep_state: bool = False) -> None:
+    """Write model.safetensors, history.parquet and run.json; if asked, also its state."""
     import pandas as pd  # training itself needs only torch, numpy and safetensors
 
     save_file(run.parameters, folder / "model.safetensors")
     files.write_parquet(folder / "history.parquet", pd.DataFrame(run.history))
     files.write_json(folder / "run.json", run.record)
+    if keep_state:
+        run.save_state(folder / STATE)

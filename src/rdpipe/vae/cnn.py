@@ -36,7 +36,7 @@ def build(arch: Mapping[str, Any], image_shape: Sequence[int]) -> Network:
     hidden: list[Shape] = [(height >> i, width >> i, arch["channels"]) for i in range(1, k + 1)]
     if arch["dense"]:
         hidden.append((arch["dense"],))
-    return mirrored(image_shape, hidden, arch["latent"], relu, _layer)
+    return mirrored(image_shape, hidden, arch, relu, _layer)
 
 
 def _layer(name: str, inputs: Shape, outputs: Shape) -> Layer:

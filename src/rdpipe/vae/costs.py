@@ -13,19 +13,29 @@ def products(network: Network) -> int:
     return sum(map(layer_products, network.layers()))
 
 
+def step_products(network: Network, batch_size: int) -> int:
+    """Multiplications of a step of training, forward: of a batch, and of what the prior encodes."""
+    encoder = sum(map(layer_products, (*network.encoder, network.mean, network.log_variance)))
+    return batch_size * products(network) + network.prior.encoded * encoder
+
+
 def numbers(network: Network, batch_size: int) -> int:
     """How many numbers one run holds in training.
 
     Parameters, gradients, Adam's two moments and what early stopping keeps make five numbers a
     parameter. What each layer hands on is held four times: forward, backward, and by the loss.
     """
+    encoded = sum(math.prod(layer.outputs) for layer in network.encoder)
     handed_on = batch_size * sum(math.prod(layer.outputs) for layer in network.layers())
-    return 5 * parameters(network) + 4 * handed_on
+    handed_on += network.prior.encoded * (encoded + math.prod(network.image_shape))
+    return 5 * parameters(network) + 4 * handed_on + batch_size * network.prior.held
 
 
 def parameters(network: Network) -> int:
     """Number of parameters of one run."""
-    return sum(math.prod(layer.weight) + math.prod(layer.bias) for layer in network.layers())
+    layers = sum(math.prod(layer.weight) + math.prod(layer.bias) for layer in network.layers())
+    prior = sum(map(math.prod, network.prior.shapes.values()))
+    return layers + prior + len(network.likelihood.parameters)
 
 
 def layer_products(layer: Layer) -> int:

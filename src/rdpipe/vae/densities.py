@@ -1,10 +1,11 @@
-"""Log-densities of posteriors q(z|x), of the prior p(z), and of q(z) as a batch shows it.
+"""Log-densities of posteriors q(z|x), of parts of priors p(z), and of q(z) as a batch shows it.
 
 All values are in nats. Leading axes (of runs, say) are written "…"; M samples z, N posteriors, B in
-a batch, D latent dimensions. Every function can be differentiated.
+a batch, K components, D latent dimensions. Every function can be differentiated.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -21,9 +22,34 @@ def log_own_posterior(noise: Tensor, log_variance: Tensor) -> Tensor:
     return -0.5 * (noise.square() + log_variance + LOG_2PI).sum(-1)
 
 
-def log_prior(z: Tensor) -> Tensor:
-    """Log-density of the prior, log N(z; 0, 1); (…, D) -> (…)."""
+def log_standard_normal(z: Tensor) -> Tensor:
+    """Log N(z; 0, 1); (…, D) -> (…)."""
     return -0.5 * (z.square() + LOG_2PI).sum(-1)
+
+
+def sampled_rate(log_variance: Tensor, log_prior: Tensor) -> Tensor:
+    """R = −H(q(z|x)) − log p(z), from the prior's density at a sample z of each posterior.
+
+    The entropy is exact. Only log p(z) is sampled: the difference of two sampled densities would
+    have D/2 nats² more variance. log_variance (…, D), log_prior (…) -> (…).
+    """
+    return -0.5 * (log_variance + 1 + LOG_2PI).sum(-1) - log_prior
+
+
+def log_mixture(
+    log_weight: Tensor | float, mean: Tensor, log_variance: Tensor
+) -> Callable[[Tensor], Tensor]:
+    """The function z -> log Σ_k w_k N(z; m_k, v_k); (…, M, D) -> (…, M).
+
+    log_weight (…, 1, K) or one number, mean and log_variance (…, K, D). Densities are products over
+    dimensions before they are summed over components. The other order would be a product of
+    one-dimensional mixtures, which is another density.
+    """
+
+    def of(z: Tensor) -> Tensor:
+        return (log_densities(z, mean, log_variance) + log_weight).logsumexp(-1)
+
+    return of
 
 
 def log_densities(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:

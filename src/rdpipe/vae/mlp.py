@@ -9,4 +9,4 @@ from rdpipe.vae.networks import Network, mirrored, relu
 def build(arch: Mapping[str, Any], image_shape: Sequence[int]) -> Network:
     """An encoder of `layers` hidden layers with `width` units each, and its mirror image."""
     hidden = arch["layers"] * [(arch["width"],)]
-    return mirrored(image_shape, hidden, arch["latent"], relu)
+    return mirrored(image_shape, hidden, arch, relu)

@@ -6,13 +6,14 @@ channels of a flattened image, D latent dimensions.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from rdpipe.vae import streams
+from rdpipe.vae.densities import sampled_rate
 from rdpipe.vae.networks import Layer, Network
 
 
@@ -23,21 +24,27 @@ class VAE:
     Attributes
     ----------
     network
-        Its layers (see `networks.build`).
+        Its layers, prior and likelihood (see `networks.build`).
     parameters
-        `<layer>.weight` (R, …) and `<layer>.bias` (R, 1, out) of each layer, all of one type and on
-        one device.
+        `<layer>.weight` (R, …) and `<layer>.bias` (R, 1, out) of each layer, then those of the
+        prior and of the likelihood, all of one type and on one device.
     """
 
     network: Network
     parameters: Mapping[str, Tensor]
 
     @classmethod
-    def initial(cls, network: Network, seeds: Sequence[int]) -> "VAE":
+    def initial(cls, network: Network, seeds: Sequence[int], pixels: Tensor | None = None) -> "VAE":
         """Models before training, float32 on the CPU: one for each of R seeds.
 
-        Parameters are PyTorch's default, uniform within ±1/√fan_in, and a function of the seed
-        alone: equal seeds give equal parameters.
+        Parameters of layers are PyTorch's default, uniform within ±1/√fan_in. All parameters are a
+        function of the seed alone: equal seeds give equal parameters. `pixels` are the training
+        examples, uint8 (N, P), from which some priors start.
+
+        Raises
+        ------
+        RdpipeError
+            If the prior starts from more examples than there are.
         """
         generators = {seed: streams.weights(seed) for seed in seeds}
         parameters = {}
@@ -50,6 +57,15 @@ class VAE:
                 uniform = torch.stack([draws[seed] for seed in seeds])
                 uniform = uniform.mul_(2).sub_(1).div_(math.sqrt(layer.fan_in))
                 parameters[f"{layer.name}.{part}"] = uniform
+        prior = network.prior
+        drawn = {
+            seed: prior.initial(streams.generator(seed, streams.PRIOR), pixels)
+            for seed in generators
+        }
+        for name in prior.shapes:
+            parameters[name] = torch.stack([torch.from_numpy(drawn[seed][name]) for seed in seeds])
+        for name, value in network.likelihood.parameters.items():
+            parameters[name] = torch.full((len(seeds), 1, 1), value)
         return cls(network, parameters)
 
     @property
@@ -88,11 +104,49 @@ class VAE:
         return mean, log_variance
 
     def decode(self, z: Tensor) -> Tensor:
-        """Logits (R, B, P) of the pixels' Bernoulli means, for z (R, B, D)."""
+        """Outputs (R, B, P) from which the likelihood is computed, for z (R, B, D).
+
+        They are logits of the pixels' means where the likelihood is Bernoulli.
+        """
         h = z
         for layer in self.network.decoder:
             h = self.network.activation(self._apply(layer, h))
         return self._apply(self.network.output, h)
+
+    def nats(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """−log p(x|z) of every pixel and channel, (R, B, P), from outputs of the decoder.
+
+        x: intensities (R, B, P) or, shared by the runs, (1, B, P).
+        """
+        return self.network.likelihood.nats(outputs, x.expand_as(outputs), *self._own())
+
+    def distortion(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """D of each run, (R,) nats: −log p(x|z), its mean over the batch.
+
+        outputs: of the decoder, (R, B, P); x as in `nats`.
+        """
+        return self.nats(outputs, x).sum((1, 2)) / outputs.shape[1]
+
+    def log_likelihood(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Log p(x|z) of one run in nats, float64 (…), from outputs (…, P), which it overwrites."""
+        return self.network.likelihood.log_density(outputs, x, *self._own())
+
+    def log_prior(self, dtype: torch.dtype | None = None) -> Callable[[Tensor], Tensor]:
+        """Log p(z) in nats as a function of z, (R, B, D) -> (R, B), in a type or that of z."""
+        return self.network.prior.log_density(self, dtype or self.dtype)
+
+    def rate(self, mean: Tensor, log_variance: Tensor, z: Tensor) -> Tensor:
+        """R of each example in nats: KL(q(z|x) ‖ p(z)); (R, B, D) each -> (R, B).
+
+        Exact if the prior has a closed form, else estimated from one sample z of each posterior.
+        """
+        if self.network.prior.rate:
+            return self.network.prior.rate(mean, log_variance)
+        return sampled_rate(log_variance, self.log_prior()(z))
+
+    def _own(self) -> list[Tensor]:
+        """The likelihood's own parameters."""
+        return [self.parameters[name] for name in self.network.likelihood.parameters]
 
     def _apply(self, layer: Layer, h: Tensor) -> Tensor:
         """One layer: (R, B, in), or (1, B, in) shared by the runs, -> (R, B, out)."""
@@ -109,8 +163,3 @@ def intensities(pixels: Tensor, dtype: torch.dtype) -> Tensor:
 def sample(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
     """Sample z ~ q(z|x) from standard normal noise; all (…, D)."""
     return mean + (log_variance / 2).exp() * noise
-
-
-def rate(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """R of each example in nats: KL(q(z|x) ‖ N(0, 1)), exactly; (…, D) -> (…)."""
-    return 0.5 * (mean.square() + log_variance.expm1() - log_variance).sum(-1)

@@ -16,6 +16,10 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rdpipe.vae import likelihoods, priors
+from rdpipe.vae.likelihoods import Likelihood
+from rdpipe.vae.priors import Prior
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -84,7 +88,10 @@ class Dense:
 
 @dataclass(frozen=True)
 class Network:
-    """The layers of a VAE; `activation` follows those of `encoder` and of `decoder`."""
+    """The layers of a VAE, with its prior p(z) and its likelihood p(x|z).
+
+    `activation` follows the layers of `encoder` and of `decoder`.
+    """
 
     image_shape: tuple[int, int, int]
     latent: int
@@ -94,6 +101,8 @@ class Network:
     log_variance: Layer
     decoder: tuple[Layer, ...]
     output: Layer
+    prior: Prior
+    likelihood: Likelihood
 
     def layers(self) -> Iterator[Layer]:
         """All layers, in the order in which their initial weights are drawn."""
@@ -104,12 +113,13 @@ def build(arch: Mapping[str, Any], image_shape: Sequence[int]) -> Network:
     """The network of an architecture for images of one shape (H, W, C).
 
     `arch` has the `kind`, the number of hidden `layers` of the encoder and of the decoder, the
-    dimension `latent` of the latent space, and what the kind needs.
+    dimension `latent` of the latent space, and what the kind needs. It may have the settings of a
+    `prior` (else the prior is `standard`), and the name of a `likelihood` (else it is `bernoulli`).
 
     Raises
     ------
     RdpipeError
-        If the kind cannot take images of this shape.
+        If the kind cannot take images of this shape, or the prior so few dimensions.
     """
     kind = import_module(f"{__package__}.{arch['kind']}")
     network: Network = kind.build(arch, image_shape)
@@ -119,7 +129,7 @@ def build(arch: Mapping[str, Any], image_shape: Sequence[int]) -> Network:
 def mirrored(
     image_shape: Sequence[int],
     hidden: Sequence[Shape],
-    latent: int,
+    arch: Mapping[str, Any],
     activation: Callable[[Tensor], Tensor],
     layer: Callable[[str, Shape, Shape], Layer] = Dense,
 ) -> Network:
@@ -131,14 +141,15 @@ def mirrored(
         (H, W, C).
     hidden
         Shapes after each hidden layer of the encoder.
-    latent
-        Dimension of the latent space.
+    arch
+        The architecture, of which `latent`, `prior` and `likelihood` are used here.
     activation
         Function after each hidden layer.
     layer
         Makes a layer from its name and the shapes of its inputs and outputs.
     """
     height, width, channels = image = tuple(image_shape)
+    latent = arch["latent"]
     down = pairwise([image, *hidden])
     *up, last = pairwise([(latent,), *reversed(hidden), image])
     return Network(
@@ -150,6 +161,8 @@ def mirrored(
         log_variance=Dense("log_variance", hidden[-1], (latent,)),
         decoder=tuple(layer(f"decoder.{i}", *shapes) for i, shapes in enumerate(up)),
         output=layer("output", *last),
+        prior=priors.build(arch.get("prior", {"kind": "standard"}), latent, image),
+        likelihood=likelihoods.find(arch.get("likelihood", "bernoulli")),
     )
 
 

@@ -13,6 +13,7 @@ CHUNK = 256  # steps drawn at a time
 # stay.
 WEIGHTS, ORDER, NOISE, TRAIN_SAMPLES, TEST_SAMPLES, OUTER_SAMPLES = range(6)
 HOLD_OUT, HELD_OUT_NOISE, MEMORIZATION, LIKELIHOOD = range(6, 10)
+PRIOR, RATE_SAMPLES = range(10, 12)
 
 
 def generator(seed: int, use: int, index: int = 0) -> np.random.Generator:

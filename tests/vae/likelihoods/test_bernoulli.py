@@ -4,7 +4,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rdpipe.vae import bernoulli
+from rdpipe.vae import networks
+from rdpipe.vae.likelihoods import bernoulli
+from rdpipe.vae.models import VAE
+
+
+def vae() -> VAE:
+    """Models whose likelihood is Bernoulli."""
+    arch = {"kind": "mlp", "layers": 1, "width": 4, "latent": 2}
+    return VAE.initial(networks.build(arch, (4, 4, 3)), [0, 1, 2])
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own batches", "shared batch"])
@@ -14,7 +22,7 @@ def test_distortion_and_its_gradient_are_those_of_bernoulli_cross_entropy(shared
     x[:, :, ::7] = x[:, :, ::7].round()
     weight = torch.tensor([1.0, 0.5, 2.0]).double()
 
-    ours = bernoulli.distortion(logits, x)
+    ours = vae().distortion(logits, x)
     (gradient,) = torch.autograd.grad((weight * ours).sum(), logits)
     target = x.expand(3, -1, -1)
     theirs = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(2).mean(1)
@@ -48,5 +56,5 @@ def test_nats_change_neither_logits_nor_images() -> None:
     logits, x = torch.randn(3, 4), torch.rand(3, 4)
     before = logits.clone(), x.clone()
     bernoulli.nats(logits, x)
-    bernoulli.distortion(logits[None], x[None])
+    vae().distortion(logits[None], x[None])
     assert torch.equal(logits, before[0]) and torch.equal(x, before[1])
