@@ -69,7 +69,7 @@ def write(tmp_path, runs, folders):
 def test_every_run_has_a_row_for_train_and_one_for_test(tmp_path):
     runs = [a_run(seed, beta) for beta in (0.1, 1.0) for seed in (0, 1, 2)]
     rd, _ = build(tmp_path, runs, [10.0, 20, 30, 40, 50, 60])
-    assert list(rd.columns) == [*tables.AXES, "status", *METRICS]
+    assert list(rd.columns) == [*tables.AXES, "status", *METRICS, "made_with", "learned"]
     assert len(rd) == 12
     row = rd.query("beta == 1 and seed == 1 and part == 'test'").iloc[0]
     assert (row["distortion"], row["rate"], row["n_train"], row["n_test"]) == (51, 8, 16, 9)
@@ -85,7 +85,10 @@ def test_summary_is_mean_and_standard_deviation_over_seeds(tmp_path):
     assert row["distortion_std"] == pytest.approx(np.std([10, 20, 60], ddof=1))
     assert math.isnan(row["mutual_information_mean"])
     pairs = [f"{metric}_{value}" for metric in METRICS for value in ("mean", "std")]
-    assert list(summary.columns) == [*tables.GROUP, "n", "n_diverged", *pairs]
+    assert list(summary.columns) == [
+        *(*tables.GROUP, "n", "n_diverged", *pairs),
+        *("n_seeds", "n_idle", "made_with", "note"),
+    ]
 
 
 def test_one_seed_has_a_mean_but_no_standard_deviation(tmp_path):

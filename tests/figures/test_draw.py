@@ -149,7 +149,7 @@ def test_the_csv_has_the_numbers_shown(tmp_path):
     figures.draw("rdpipe.figures.fig5", tmp_path, *experiment(tmp_path, table, CV_16K))
     shown = pd.read_csv(tmp_path / "fig5.csv")
     moments = ["rate_mean", "rate_std", "distortion_mean", "distortion_std"]
-    assert [*shown] == ["split", "arch", "part", "beta", "n", *moments]
+    assert [*shown] == ["split", "arch", "part", "beta", "n", *moments, "note"]
     both = shown.merge(table, on=["split", "arch", "part", "beta"], validate="one_to_one")
     assert len(both) == len(shown) == len(table) / 2  # only test
     for column in moments:

@@ -1,6 +1,7 @@
 """What is computed again after a change, and what is not. Each test runs the real Snakemake."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -275,6 +276,27 @@ def test_a_damaged_result_is_noticed_and_computed_again(checkout):
     outcome = checkout.snakemake(evaluation={"outer": 32})
     assert outcome.code == 0
     assert "training half/mlp-1 beta=1 seed=0" in outcome.computed
+
+
+@pytest.mark.parametrize("how", [["-R", "datasets"], ["--rerun-triggers", "mtime", "code"]])
+def test_a_forced_rule_does_not_keep_the_target_from_being_made(checkout, how):
+    """Snakemake would rerun one rule, skip all others because inputs are ancient, and succeed."""
+    for stage in ("evaluation", "tables", "figures"):
+        shutil.rmtree(checkout.path / "results" / stage)
+    os.utime(checkout.path / "workflow/scripts/datasets.py")
+    outcome = checkout.snakemake("fig3", *how)
+    assert outcome.code == 0, outcome.text
+    assert not outcome.computed
+    assert (checkout.path / "results/figures/fig3.pdf").is_file()
+
+
+def test_a_call_that_did_not_make_what_was_asked_for_fails(checkout):
+    lost = "\nfrom pathlib import Path\nnext(Path('results/figures').glob('fig3-*.pdf')).unlink()\n"
+    checkout.append("workflow/scripts/targets.py", lost)
+    outcome = checkout.snakemake("fig3")
+    assert outcome.code != 0
+    assert "1 files that this call asked for were not made, such as results/figu" in outcome.text
+    assert "Traceback" not in outcome.text
 
 
 def test_a_target_computes_only_what_it_needs(tmp_path):

@@ -91,6 +91,7 @@ def draw_curves(axes: Axes, curves: Iterable[Curve]) -> None:
         )
         standard = np.isclose(curve.points["beta"], 1)
         axes.plot(rate[standard], distortion[standard], zorder=4, **star)
+        _style.mark_incomplete(axes, curve.points, rate, distortion)
     axes.margins(0.08)
 
 

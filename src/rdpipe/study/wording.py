@@ -12,6 +12,7 @@ from rdpipe.study.settings.datasets import Dataset
 from rdpipe.study.settings.splits import Split
 
 KINDS = {"archs": Arch, "datasets": Dataset, "splits": Split}  # blocks whose entries have a kind
+LONGEST = 200  # characters of a value that a sentence shows
 MEANT = {  # plain words for findings of pydantic that name types of Python
     "dict_type": "give settings, as in `name: value`",
     "model_type": "give settings, as in `name: value`",
@@ -62,7 +63,13 @@ def _path(loc: tuple[int | str, ...]) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return yaml_boolean(value)
-    return "empty" if value is None else repr(value)
+    if value is None:
+        return "empty"
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python spells no number of thousands of digits
+        text = "a value that is too large to show"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
 def _no_name(key: Any) -> str:

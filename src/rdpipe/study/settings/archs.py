@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rdpipe.study.settings._base import NUMBER, Count, Model
+from rdpipe.study.settings._base import MOST, NUMBER, Count, Model
 
 
 class _Arch(Model):
     """The settings of every architecture."""
 
-    layers: Count
+    layers: Annotated[Count, Field(le=100)]
     """Number of hidden layers in the encoder. The decoder has the same number."""
     latent: Count = 10
     """Number of dimensions of the latent space."""
@@ -36,7 +36,7 @@ class CNN(_Arch):
     kind: Literal["cnn"]
     channels: Count = 64
     """Number of feature maps in each hidden layer."""
-    dense: Annotated[int, Field(strict=True, ge=0)] = 0
+    dense: Annotated[int, Field(strict=True, ge=0, le=MOST)] = 0
     """Number of units in a dense layer between the convolutions and the latent space. With 0,
     there is no such layer."""
 
