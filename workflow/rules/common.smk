@@ -56,11 +56,11 @@ wildcard_constraints:
 # `-R` and other triggers ask for the contrary: a job runs although its result exists. After such a
 # job Snakemake does not look at what is behind ancient inputs, and leaves the target unmade (its
 # issue 4166). So there all jobs behind it run as well. They find their results in the store.
-FORCED = bool(
-    workflow.dag_settings.forcerun
-    or {str(trigger) for trigger in workflow.rerun_triggers} - {"mtime"}
-)
-settled = (lambda paths: paths) if FORCED else ancient
+def settled(paths):
+    """Paths of results for an input function: `ancient`, unless this call forces jobs."""
+    dag = workflow.dag_settings
+    forced = dag.forcerun or {str(trigger) for trigger in dag.rerun_triggers} - {"mtime"}
+    return paths if forced else ancient(paths)
 
 
 def source(stage, name, file):
@@ -69,10 +69,10 @@ def source(stage, name, file):
     def paths(wildcards):
         node = plan.node(stage, wildcards[stage]).reads[name]
         if node.stage in RUN_STAGES:
-            return node.files(file, runs(stage, wildcards))
-        return node.file(file)
+            return settled(node.files(file, runs(stage, wildcards)))
+        return settled(node.file(file))
 
-    return settled(paths)
+    return paths
 
 
 def spec(stage):

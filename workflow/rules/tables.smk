@@ -7,13 +7,13 @@ Out: rd, rd_summary and neighbours, each as Parquet and CSV; the reconstructions
 
 rule tables:
     input:
-        metrics=settled(
-            lambda w: plan.table_inputs(plan.node("tables", w.tables), "metrics.parquet")
+        metrics=lambda w: settled(
+            plan.table_inputs(plan.node("tables", w.tables), "metrics.parquet")
         ),
-        reconstructions=settled(
-            lambda w: plan.table_inputs(plan.node("tables", w.tables), "reconstructions.npz")
+        reconstructions=lambda w: settled(
+            plan.table_inputs(plan.node("tables", w.tables), "reconstructions.npz")
         ),
-        distances=settled(lambda w: plan.neighbour_inputs(plan.node("tables", w.tables))),
+        distances=lambda w: settled(plan.neighbour_inputs(plan.node("tables", w.tables))),
     output:
         multiext(
             "results/tables/{tables}/",
