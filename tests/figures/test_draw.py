@@ -169,6 +169,18 @@ def test_a_point_without_a_finished_run_is_left_out_and_a_single_seed_has_no_bar
     assert sorted(strips) == [13, 13, 14, 14]
 
 
+@pytest.mark.parametrize("name", ["fig5", "fig8"])
+def test_a_point_that_lacks_seeds_shows_its_number(name, sketch):
+    table = synthetic_table(splits=CV_16K)
+    figure, _ = sketch(name, table, splits=CV_16K)
+    shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert not any(text.startswith("n=") for text in shown)
+    lacking = (table["beta"] == 0.1) & (table["arch"] == ARCHS[0]["name"])
+    table.loc[lacking, ["n", "note"]] = 4, "1 of 5 diverged"
+    figure, _ = sketch(name, table, splits=CV_16K)
+    assert "n=4" in [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
 @pytest.mark.parametrize("name", sorted(FIGURES.keys() - {"nearest_neighbours"}))
 def test_an_experiment_of_diverged_runs_is_drawn_empty(name, sketch):
     archs = [arch("mlp", 1), arch("cnn", 1), arch("mlp", 1, "early stopping"), ABLATED[1]]

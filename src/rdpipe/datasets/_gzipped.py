@@ -38,9 +38,10 @@ def read(path: Path, header: Header) -> np.ndarray:
             data = start[begin:] + file.read(max(0, begin + expected + 1 - HEAD))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise damaged(path, f"cannot be decompressed ({error})") from None
-    if len(data) != expected:
-        more = " or more" if len(data) > expected else ""
-        raise damaged(path, f"has {len(data)} bytes{more} where {expected} should be")
+    if len(data) > expected:  # by how many, only unpacking all would tell
+        raise damaged(path, f"has more than {expected} bytes")
+    if len(data) < expected:
+        raise damaged(path, f"has {len(data)} bytes where {expected} should be")
     return np.frombuffer(data, dtype).reshape(shape)
 
 

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
+from rdpipe.common.own_files import printable
 from rdpipe.study.settings._base import yaml_boolean
 from rdpipe.study.settings.archs import Arch
 from rdpipe.study.settings.datasets import Dataset
@@ -56,7 +57,7 @@ def _path(loc: tuple[int | str, ...]) -> str:
     for depth, key in enumerate(loc):
         if depth == 2 and loc[0] in KINDS:
             continue  # the entry's kind, by which pydantic chooses the model
-        path += f"[{key}]" if isinstance(key, int) else f".{key}"
+        path += f"[{key}]" if isinstance(key, int) else f".{printable(key)}"
     return path.removeprefix(".")
 
 
@@ -65,10 +66,7 @@ def _shown(value: Any) -> str:
         return yaml_boolean(value)
     if value is None:
         return "empty"
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # Python spells no number of thousands of digits
-        text = "a value that is too large to show"
+    text = repr(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
