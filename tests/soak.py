@@ -400,7 +400,7 @@ def soak(folder: Path, seed: int, minutes: float, share: float) -> Tally:
     expected = tables(reference)
     alone = time.monotonic() - begin
     console.print(f"undisturbed study: {alone:.0f} s, {len(expected)} tables", highlight=False)
-    wait = alone / 10  # so that a call lives on average as long as a few jobs
+    wait = min(alone / 10, 4)  # so that a call lives as long as a few jobs
     full_disk(folder, expected, dice, tally)
     clock(folder, expected, wait, dice, tally)
     beside(folder, expected, wait, dice, tally)

@@ -130,12 +130,10 @@ def test_an_infinite_metric_stays_infinite(tmp_path):
 def test_csv_twins_hold_the_same_tables(tmp_path):
     runs = [a_run(seed, beta) for beta in (0.001, 1 / 3) for seed in (0, 1)]
     for name, table in zip(("rd", "rd_summary"), build(tmp_path, runs, [1, 2, 3, 4]), strict=True):
-        pd.testing.assert_frame_equal(
-            pd.read_csv(tmp_path / f"{name}.csv", converters={"made_with": str, "note": str}),
-            table,
-            check_dtype=False,
-            rtol=1e-8,
-        )
+        twin = pd.read_csv(tmp_path / f"{name}.csv")
+        texts = twin.columns.intersection(["made_with", "note"])  # empty, which CSV cannot tell
+        twin[texts] = twin[texts].astype(object).where(twin[texts].notna(), "")
+        pd.testing.assert_frame_equal(twin, table, check_dtype=False, rtol=1e-8)
 
 
 def test_reconstructions_are_those_of_the_smallest_seed(tmp_path):

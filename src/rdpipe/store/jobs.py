@@ -16,7 +16,7 @@ from typing import Any
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store.digests import identity
 from rdpipe.store.fingerprint import fingerprint
-from rdpipe.store.links import publish
+from rdpipe.store.links import leave_the_future, publish
 from rdpipe.store.objects import Store, content_of
 from rdpipe.store.provenance import Shares, circumstances
 from rdpipe.store.reporting import Signals, reporting
@@ -35,6 +35,14 @@ class Item:
     inputs: Mapping[str, str | Sequence[str]]
     outputs: Mapping[str, str]  # file name in the object -> path of its link
     axes: Mapping[str, Any] = field(default_factory=dict)  # β and seed, if the item is a run
+
+    def input_paths(self) -> list[str]:
+        """All paths of the inputs."""
+        return [
+            path
+            for paths in self.inputs.values()
+            for path in ([paths] if isinstance(paths, str) else paths)
+        ]
 
 
 def items_of_runs(
@@ -114,6 +122,7 @@ class Job:
         title = f"{self.spec['stage']} {self.spec['name']}"
         with reporting(title, self.log_file, self.store.root, self._signals):
             self._check_code()
+            leave_the_future(path for item in items for path in item.input_paths())
             by_key = {self.key(item): item for item in items}
             missing = {key for key, item in by_key.items() if not self._publish_stored(key, item)}
             state = state_of(self.store, by_key)
