@@ -66,6 +66,16 @@ def test_a_log_line(checkout):
     assert checkout.snakemake().nothing
 
 
+def test_a_clock_that_was_set_back_stops_nothing(checkout):
+    """All results are then from the future. Snakemake fails jobs that are older than their inputs."""
+    future = time.time() + 2 * 86400
+    for path in checkout.path.glob("results/**/*"):
+        os.utime(path, (future, future), follow_symlinks=False)
+    outcome = checkout.snakemake(evaluation={"outer": 32})
+    assert outcome.code == 0, outcome.text
+    assert outcome.computed == DOWNSTREAM
+
+
 GELU = '''"""Multilayer perceptrons with GELU."""
 
 from rdpipe.vae.networks import mirrored
