@@ -67,7 +67,7 @@ def test_a_log_line(checkout):
 
 
 def test_a_clock_that_was_set_back_stops_nothing(checkout):
-    """All results are then from the future. Snakemake fails jobs that are older than their inputs."""
+    """All results are then from the future, and Snakemake fails jobs older than their inputs."""
     future = time.time() + 2 * 86400
     for path in checkout.path.glob("results/**/*"):
         os.utime(path, (future, future), follow_symlinks=False)
