@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 TOOLS := .venv/.tools
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tour test faults test-slurm lint format lock schema bench clean
+.PHONY: help install demo tour test faults fuzz soak test-slurm lint format lock schema bench clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,12 @@ test: $(TOOLS) ## Run all tests
 faults: $(TOOLS) ## Try every fault and a thousand random orders on the store (ten minutes)
 	FAULTS=all $(BIN)/pytest -n 2 -rP tests/store/test_faults.py tests/store/test_power_cuts.py \
 		tests/store/test_damage.py tests/store/test_interleavings.py
+
+fuzz: $(TOOLS) ## Read 2,000 configs and 2,000 files made to do harm (ten minutes)
+	$(BIN)/pytest -n 2 --hypothesis-profile=fuzz tests/study/test_hostile.py tests/datasets/test_hostile.py
+
+soak: $(TOOLS) ## Kill, damage and fill up a tiny study, and compare it with an undisturbed one (15 minutes)
+	$(BIN)/python -m tests.soak
 
 test-slurm: $(TOOLS) ## Run the study of the tests on a SLURM of this machine's own (as root, on Debian)
 	tests/slurm/run.sh

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import torch
+
+# `make fuzz` asks for this one.
+hypothesis.settings.register_profile("fuzz", max_examples=2000)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -46,7 +46,7 @@ def build(tmp_path, runs, distortions, **options):
     return write(tmp_path, runs, folders)
 
 
-def write(tmp_path, runs, folders):
+def write(tmp_path, runs, folders, **more):
     splits = list(dict.fromkeys(run["split"] for run in runs))
     distances = [tmp_path / f"{split}.parquet" for split in splits]
     for i, path in enumerate(distances):
@@ -63,6 +63,7 @@ def write(tmp_path, runs, folders):
             if run["seed"] == min(run["seed"] for run in runs)
             and run["iteration"] == max(run["iteration"] for run in runs)
         ],
+        **more,
     )
     return read_parquet(tmp_path / "rd.parquet"), read_parquet(tmp_path / "rd_summary.parquet")
 
@@ -70,7 +71,7 @@ def write(tmp_path, runs, folders):
 def test_every_run_has_a_row_for_train_and_one_for_test(tmp_path):
     runs = [a_run(seed, beta) for beta in (0.1, 1.0) for seed in (0, 1, 2)]
     rd, _ = build(tmp_path, runs, [10.0, 20, 30, 40, 50, 60])
-    assert list(rd.columns) == [*tables.AXES, "status", *METRICS]
+    assert list(rd.columns) == [*tables.AXES, "status", *METRICS, "made_with", "learned"]
     assert len(rd) == 12
     row = rd.query("beta == 1 and seed == 1 and part == 'test'").iloc[0]
     assert (row["distortion"], row["rate"], row["n_train"], row["n_test"]) == (51, 8, 16, 9)
@@ -86,7 +87,10 @@ def test_summary_is_mean_and_standard_deviation_over_seeds(tmp_path):
     assert row["distortion_std"] == pytest.approx(np.std([10, 20, 60], ddof=1))
     assert math.isnan(row["mutual_information_mean"])
     pairs = [f"{metric}_{value}" for metric in METRICS for value in ("mean", "std")]
-    assert list(summary.columns) == [*tables.GROUP, "n", "n_diverged", *pairs]
+    assert list(summary.columns) == [
+        *(*tables.GROUP, "n", "n_diverged", *pairs),
+        *("n_seeds", "n_idle", "made_with", "note"),
+    ]
 
 
 def test_checkpoints_are_rows_and_only_the_end_has_pictures(tmp_path):
@@ -136,9 +140,10 @@ def test_an_infinite_metric_stays_infinite(tmp_path):
 def test_csv_twins_hold_the_same_tables(tmp_path):
     runs = [a_run(seed, beta) for beta in (0.001, 1 / 3) for seed in (0, 1)]
     for name, table in zip(("rd", "rd_summary"), build(tmp_path, runs, [1, 2, 3, 4]), strict=True):
-        pd.testing.assert_frame_equal(
-            pd.read_csv(tmp_path / f"{name}.csv"), table, check_dtype=False, rtol=1e-8
-        )
+        twin = pd.read_csv(tmp_path / f"{name}.csv")
+        texts = twin.columns.intersection(["made_with", "note"])  # empty, which CSV cannot tell
+        twin[texts] = twin[texts].astype(object).where(twin[texts].notna(), "")
+        pd.testing.assert_frame_equal(twin, table, check_dtype=False, rtol=1e-8)
 
 
 def test_reconstructions_are_those_of_the_smallest_seed(tmp_path):
@@ -208,3 +213,57 @@ def test_metrics_in_another_order_than_their_runs_are_refused(tmp_path):
     folders = [write_run(tmp_path / str(i), run, 1.0) for i, run in enumerate(runs)]
     with pytest.raises(RdpipeError, match=r"/1/metrics\.parquet has rows of other runs"):
         write(tmp_path, runs, folders[::-1])
+
+
+def noted(tmp_path, runs, rates, **options):
+    """The tables of runs with these rates on the training part."""
+    folders = []
+    for i, (run, rate) in enumerate(zip(runs, rates, strict=True)):
+        folders.append(write_run(tmp_path / str(i), run, 10.0, **options))
+        path = folders[-1] / "metrics.parquet"
+        write_parquet(path, read_parquet(path).assign(rate=[rate, rate]))
+    return write(tmp_path, runs, folders)
+
+
+def test_a_group_says_how_many_of_its_seeds_are_missing(tmp_path):
+    runs = [a_run(0), a_run(1), a_run(2)]
+    status = ["finished", "diverged", "finished"]
+    folders = [write_run(tmp_path / str(i), runs[i], 1.0, status=status[i]) for i in range(3)]
+    _, summary = write(tmp_path, runs, folders)
+    assert set(summary["n"]) == {2} and set(summary["n_seeds"]) == {3}
+    assert set(summary["note"]) == {"1 of 3 diverged"}
+
+
+@pytest.mark.parametrize(
+    ("rates", "learned"),
+    [
+        # by ascending β of one seed
+        ([30.0, 9.0, 0.001], [True, True, True]),  # a large β brings the rate of any run to 0
+        ([0.001, 0.002, 0.001], [False, False, False]),  # no β explains this
+        ([0.001, 9.0, 0.001], [False, True, True]),  # a larger β did learn
+        ([30.0, 0.001, 0.02], [True, True, True]),  # hardly more than nothing
+        ([0.001], [True]),  # one β says nothing
+    ],
+)
+def test_a_run_that_stopped_learning_is_marked_and_counted(tmp_path, rates, learned):
+    runs = [a_run(0, beta) for beta in (0.1, 1.0, 5.0)[: len(rates)]]
+    rd, summary = noted(tmp_path, runs, rates)
+    assert rd["learned"].tolist() == [one for one in learned for _ in range(2)]
+    assert summary["n_idle"].tolist() == [1 - one for one in learned for _ in range(2)]
+    notes = ["" if one else "1 of 1 stopped learning" for one in learned for _ in range(2)]
+    assert summary["note"].tolist() == notes
+
+
+def test_the_mean_over_a_run_that_stopped_learning_is_as_before(tmp_path):
+    runs = [a_run(seed, beta) for seed in (0, 1) for beta in (0.1, 1.0)]
+    _, summary = noted(tmp_path, runs, [30.0, 9.0, 0.0, 0.0])
+    assert summary["rate_mean"].tolist() == [15.0, 15.0, 4.5, 4.5]
+    assert set(summary["note"]) == {"1 of 2 stopped learning"}
+
+
+def test_seeds_of_different_devices_are_said(tmp_path):
+    runs = [a_run(0), a_run(1)]
+    folders = [write_run(tmp_path / str(i), run, 1.0) for i, run in enumerate(runs)]
+    _, summary = write(tmp_path, runs, folders, made_with=["one GPU, torch 2", "x86_64, torch 2"])
+    assert set(summary["made_with"]) == {"one GPU, torch 2; x86_64, torch 2"}
+    assert set(summary["note"]) == {"made with different devices or releases"}

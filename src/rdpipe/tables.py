@@ -5,6 +5,12 @@
 only in their seed; its columns are GROUP, `n` (runs that finished), `n_diverged`, then
 `<metric>_mean` and `<metric>_std` for each metric. `neighbours` says how far the test images of
 each split are from its training images.
+
+Both end with what a reader must know before believing a number. `rd` has `made_with` (device and
+release of PyTorch) and `learned`, false for a run that stopped learning. `rd_summary` has `n_seeds`
+(runs asked for), `n_idle` (those among the `n` that stopped learning), `made_with`, and `note`,
+which is empty where nothing is to be said. Code and settings cannot differ within an experiment:
+the address of a run covers them.
 """
 
 from collections import defaultdict
@@ -26,6 +32,9 @@ OWN_AXES = ["beta", "seed", "part"]  # which metrics.parquet has itself
 GROUP = [axis for axis in AXES if axis != "seed"]
 OF_RUN = ["reconstruction", "optimal"]  # pictures that each run has its own of
 OF_SPLIT = ["input", "neighbour", "distance"]
+NOTES = ["made_with", "learned"]  # last columns of rd, which are no metrics
+IDLE = 0.01  # nats: below this rate a run tells its decoder nothing
+AWAKE = 0.1  # nats: above this rate at a larger β, the same seed did learn
 SHARES = np.linspace(0, 1, 201)
 
 
@@ -37,6 +46,7 @@ def write_tables(
     metrics: Sequence[Path],
     reconstructions: Sequence[Path],
     distances: Sequence[Path],
+    made_with: Sequence[str] = (),
 ) -> None:
     """Write `rd`, `rd_summary` and `neighbours` (Parquet and CSV) and `reconstructions.npz`.
 
@@ -54,8 +64,12 @@ def write_tables(
         The reconstructions.npz of each run of the smallest seed at the end of training.
     distances
         Each split's distances.parquet.
+    made_with
+        What each run was trained with, in the order of the rows; empty if nobody knows.
     """
     rd = rd_table(runs, metrics)
+    made = np.repeat(list(made_with) or [""] * len(runs), len(PARTS))
+    rd = rd.assign(made_with=made, learned=learned(rd))
     tables = {
         "rd": rd,
         "rd_summary": summarise(rd),
@@ -99,13 +113,34 @@ def _misfit(axes: pd.DataFrame, paths: Sequence[str]) -> RdpipeError:
     )
 
 
+def learned(rd: pd.DataFrame) -> pd.Series:
+    """Which runs learned, by their rate on the training part; true for runs that diverged.
+
+    A large β may bring the rate of any run to 0 (Section 4.4). A run has stopped learning if its
+    rate is below IDLE, and either the rate of its seed is so at every one of several β, or a larger
+    β of its seed has a rate above AWAKE. Then the β is not what keeps the rate down: units of the
+    encoder are dead, or the decoder ignores them.
+    """
+    of_seed = ["dataset", "split", "arch", "seed"]
+    train = rd[rd["part"] == "train"]
+    finished = train["status"] == "finished"
+    rate = train["rate"].where(finished, -np.inf)
+    ordered = train.assign(rate=rate).sort_values("beta", ascending=False, kind="stable")
+    by_seed = ordered.groupby(of_seed, sort=False)
+    larger = by_seed["rate"].cummax()  # its own and those of all larger β
+    most, several = by_seed["rate"].transform("max"), by_seed["beta"].transform("size") > 1
+    idle = (ordered["rate"] < IDLE) & ((larger > AWAKE) | ((most < IDLE) & several))
+    idle = (idle & finished.loc[idle.index]).sort_index()
+    return pd.Series(~idle.to_numpy().repeat(len(PARTS)), rd.index)
+
+
 def summarise(rd: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation (n - 1 in the denominator) over the seeds that finished.
 
     Groups stand in the order of their first row. The standard deviation is NaN below two seeds; a
     finished run whose metric is NaN makes its group's NaN: it is not passed over.
     """
-    metrics = rd.columns.drop([*AXES, "status"])
+    metrics = rd.columns.drop([*AXES, "status", *NOTES])
     status = rd["status"]
     counted = rd.assign(n=status == "finished", n_diverged=status == "diverged")
     summary = counted.groupby(GROUP, sort=False)[["n", "n_diverged"]].sum()
@@ -115,7 +150,21 @@ def summarise(rd: pd.DataFrame) -> pd.DataFrame:
     for metric in metrics:
         summary[f"{metric}_mean"] = mean[metric]
         summary[f"{metric}_std"] = std[metric]
+    groups = counted.assign(idle=counted["n"] & ~counted["learned"]).groupby(GROUP, sort=False)
+    summary["n_seeds"], summary["n_idle"] = groups.size(), groups["idle"].sum()
+    summary["made_with"] = groups["made_with"].agg(lambda values: "; ".join(sorted(set(values))))
+    summary["note"] = summary.apply(_note, axis=1)
     return summary.reset_index()
+
+
+def _note(row: pd.Series) -> str:
+    """What must be said of a group of runs."""
+    parts = [f"{row['n_diverged']} of {row['n_seeds']} diverged"] if row["n_diverged"] else []
+    if row["n_idle"]:
+        parts.append(f"{row['n_idle']} of {row['n_seeds']} stopped learning")
+    if ";" in row["made_with"]:
+        parts.append("made with different devices or releases")
+    return "; ".join(parts)
 
 
 def distance_quantiles(splits: Sequence[str], distances: Sequence[Path]) -> pd.DataFrame:

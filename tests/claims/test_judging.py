@@ -62,6 +62,27 @@ def test_what_was_not_measured_leaves_a_claim_undetermined():
     assert "elbo on test is not a number" in judged["note"].item()
 
 
+def test_a_claim_about_runs_of_different_devices_is_not_judged():
+    some = runs_of("sparse_u_shape")
+    some["runs"]["made_with"] = "one GPU, torch 2"
+    assert only_verdict(judge({"some": some}, [entry("sparse_u_shape")])) == "supported"
+    some["runs"].loc[some["runs"]["seed"] == 3, "made_with"] = "x86_64, torch 2"
+    judged = judge({"some": some}, [entry("sparse_u_shape")])
+    assert only_verdict(judged) == "undetermined"
+    told = (
+        "the runs were made with different devices or releases: one GPU, torch 2; x86_64, torch 2"
+    )
+    assert set(judged["note"]) == {told}
+
+
+def test_runs_that_stopped_learning_are_told_beside_the_verdict():
+    some = runs_of("sparse_u_shape")
+    some["runs"]["learned"] = some["runs"]["seed"] != 3
+    judged = judge({"some": some}, [entry("sparse_u_shape")])
+    assert only_verdict(judged) == "supported"
+    assert judged["note"].str.fullmatch(r"7 of 35 runs stopped learning").all()
+
+
 def test_the_deviation_is_that_of_the_effect_over_seeds_in_its_unit():
     judged = verdicts("marginal_kl_matters", noise=1.5, seeds=200).set_index("part")
     # each of the two curves is a mean over the four β below 1: 1.5 √(2 / 4) nats

@@ -145,9 +145,9 @@ GOOD = idx(np.arange(12, dtype=np.uint8).reshape(3, 2, 2))
         (b"", "cannot be decompressed|is no IDX"),
         (b"plain", "cannot be decompressed"),
         (GOOD[:-9], "cannot be decompressed"),
-        (GOOD[:20] + b"\xff\xff\xff" + GOOD[23:], "cannot be decompressed"),
+        (GOOD[:20] + b"\xff\xff\xff" + GOOD[23:], "promises 8053061160 bytes"),
         (gzip.compress(gzip.decompress(GOOD)[:-1], mtime=0), "has 11 bytes where 12"),
-        (gzip.compress(gzip.decompress(GOOD) + b"1", mtime=0), "has 13 bytes where 12"),
+        (gzip.compress(gzip.decompress(GOOD) + b"1", mtime=0), "has more than 12 bytes"),
         (gzip.compress(gzip.decompress(GOOD)[:9], mtime=0), "is no IDX"),
         (gzip.compress(b"\0\0\r\3" + gzip.decompress(GOOD)[4:], mtime=0), "is no IDX"),  # of floats
         (idx(noise(3)), "is no IDX file of 3-dim"),
@@ -209,7 +209,7 @@ MATRIX = matrix(np.arange(6, dtype=np.int32))
         ),
         (matrix(noise(6)), "is no binary matrix of int32"),
         (gzip.compress(gzip.decompress(MATRIX)[:-1], mtime=0), "has 23 bytes where 24"),
-        (gzip.compress(gzip.decompress(MATRIX) + b"1", mtime=0), "has 25 bytes where 24"),
+        (gzip.compress(gzip.decompress(MATRIX) + b"1", mtime=0), "has more than 24 bytes"),
     ],
     # not the bytes, which hold the time: pytest's workers must agree on the names
     ids=["short", "empty", "head", "magic", "type", "less", "more"],
@@ -256,7 +256,7 @@ def test_shapes3d_is_read_in_blocks_with_its_factors(size, out, tmp_path, monkey
     [
         ({"images": noise(5, 64, 48, 3)}, "its images are"),
         ({"images": np.zeros((5, 64, 64, 3))}, "its images are"),
-        ({"labels": np.zeros((4, 6))}, r"its labels are \(4, 6\) for 5 images"),
+        ({"labels": np.zeros((4, 6))}, r"its labels are \(4, 6\) float64 for 5 images"),
     ],
 )
 def test_another_hdf5_file_is_refused_in_a_sentence(changes, why, tmp_path) -> None:
@@ -404,7 +404,7 @@ def test_floats_are_rounded_to_the_nearest_level(dtype, out, tmp_path) -> None:
         (np.zeros((2, 3, 3), int), "an array of int64; give uint8"),
         (np.zeros((2, 3), np.uint8), r"of shape \(2, 3\); images are \(N, H, W\)"),
         (np.zeros((2, 3, 8, 8), np.uint8), r"of shape \(2, 3, 8, 8\); images are"),
-        (np.zeros((0, 3, 3), np.uint8), r"of shape \(0, 3, 3, 1\); images are"),
+        (np.zeros((0, 3, 3), np.uint8), r"of shape \(0, 3, 3\); images are"),
         (np.array([object()]), "nor a readable .npy or .npz"),
     ],
 )

@@ -50,6 +50,7 @@ def synthetic_table(betas=PAPER_BETAS, seeds=5, splits=SPLITS, archs=ARCHS):
         | {"beta": beta, "iteration": 257_000, "part": part, "n_train": n_train, "n_test": n_test}
         | {"n": seeds, "n_diverged": 0}
         | metrics(arch, part, kind, max(beta, 1e-3), n_train)
+        | {"n_seeds": seeds, "n_idle": 0, "made_with": "cpu", "note": ""}
         for split, (kind, n_train, n_test) in splits.items()
         for arch, beta, part in itertools.product(archs, betas, ("train", "test"))
     ]

@@ -149,7 +149,7 @@ def test_the_csv_has_the_numbers_shown(tmp_path):
     figures.draw("rdpipe.figures.fig5", tmp_path, *experiment(tmp_path, table, CV_16K))
     shown = pd.read_csv(tmp_path / "fig5.csv")
     moments = ["rate_mean", "rate_std", "distortion_mean", "distortion_std"]
-    assert [*shown] == ["split", "arch", "part", "beta", "n", *moments]
+    assert [*shown] == ["split", "arch", "part", "beta", "n", *moments, "note"]
     both = shown.merge(table, on=["split", "arch", "part", "beta"], validate="one_to_one")
     assert len(both) == len(shown) == len(table) / 2  # only test
     for column in moments:
@@ -167,6 +167,18 @@ def test_a_point_without_a_finished_run_is_left_out_and_a_single_seed_has_no_bar
     # the strips: input, nearest and 12 β, but for the one that diverged
     strips = [len(axes.images) for axes in figure.axes if axes.images]
     assert sorted(strips) == [13, 13, 14, 14]
+
+
+@pytest.mark.parametrize("name", ["fig5", "fig8"])
+def test_a_point_that_lacks_seeds_shows_its_number(name, sketch):
+    table = synthetic_table(splits=CV_16K)
+    figure, _ = sketch(name, table, splits=CV_16K)
+    shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert not any(text.startswith("n=") for text in shown)
+    lacking = (table["beta"] == 0.1) & (table["arch"] == ARCHS[0]["name"])
+    table.loc[lacking, ["n", "note"]] = 4, "1 of 5 diverged"
+    figure, _ = sketch(name, table, splits=CV_16K)
+    assert "n=4" in [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES.keys() - {"nearest_neighbours"}))

@@ -98,8 +98,8 @@ CLOSURES = {
     "datasets.mnist": PUBLIC + "datasets._gzipped datasets._idx",
     "datasets.fashion_mnist": PUBLIC + "datasets._gzipped datasets._idx",
     "datasets.smallnorb": PUBLIC + "datasets._gzipped",
-    "datasets.shapes3d": PUBLIC,
-    "datasets.images": DATASET + "common.own_files",
+    "datasets.shapes3d": PUBLIC + "common.npy",
+    "datasets.images": DATASET + "common.npy common.own_files datasets._room",
     "splits": "common common.files",
     "neighbours": "common common.files common.precision",
     **{

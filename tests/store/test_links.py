@@ -3,12 +3,20 @@
 import errno
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from rdpipe.common.errors import RdpipeError
-from rdpipe.store.links import check_room, place_link, publish, remove_lost, set_plain_names
+from rdpipe.store.links import (
+    check_room,
+    leave_the_future,
+    place_link,
+    publish,
+    remove_lost,
+    set_plain_names,
+)
 from rdpipe.store.objects import Store
 
 KEY = "ab" + "0" * 62
@@ -121,3 +129,19 @@ def test_a_link_that_cannot_be_placed_leaves_what_was_there(tmp_path, monkeypatc
         place_link(tmp_path / "link", "after")
     assert [path.name for path in tmp_path.iterdir()] == ["link"]
     assert str((tmp_path / "link").readlink()) == "before"
+
+
+def test_links_of_the_future_are_from_now(tmp_path):
+    """As after a clock was set back; what the link leads to keeps its time."""
+    target = tmp_path / "target"
+    target.write_text("x")
+    links = [tmp_path / "past", tmp_path / "future"]
+    for link, seconds in zip(links, (-3600, 3600), strict=True):
+        link.symlink_to(target)
+        os.utime(link, (time.time() + seconds,) * 2, follow_symlinks=False)
+    os.utime(target, (time.time() + 3600,) * 2)
+    before = links[0].lstat().st_mtime
+    leave_the_future([*map(str, links), str(tmp_path / "missing")])
+    assert links[0].lstat().st_mtime == before
+    assert abs(links[1].lstat().st_mtime - time.time()) < 60
+    assert target.stat().st_mtime > time.time() + 3000

@@ -1,6 +1,7 @@
 """What is computed again after a change, and what is not. Each test runs the real Snakemake."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -59,6 +60,16 @@ def test_a_change_that_changes_no_number(checkout):
     assert checkout.snakemake().nothing
     assert checkout.snakemake(**SINGLE).nothing  # packed to single
     assert checkout.snakemake().nothing  # and back
+
+
+def test_a_clock_that_was_set_back_stops_nothing(checkout):
+    """All results are then from the future, and Snakemake fails jobs older than their inputs."""
+    future = time.time() + 2 * 86400
+    for path in checkout.path.glob("results/**/*"):
+        os.utime(path, (future, future), follow_symlinks=False)
+    outcome = checkout.snakemake(evaluation={"outer": 32})
+    assert outcome.code == 0, outcome.text
+    assert outcome.computed == DOWNSTREAM
 
 
 GELU = '''"""Multilayer perceptrons with GELU."""
@@ -258,6 +269,25 @@ def test_a_damaged_result_is_noticed_and_computed_again(checkout):
     outcome = checkout.snakemake(evaluation={"outer": 32})
     assert outcome.code == 0
     assert "training half/mlp-1 beta=1 seed=0" in outcome.computed
+
+
+def test_a_forced_rule_does_not_keep_the_target_from_being_made(checkout):
+    """Snakemake would rerun one rule, skip all others because inputs are ancient, and succeed."""
+    for stage in ("evaluation", "tables", "figures"):
+        shutil.rmtree(checkout.path / "results" / stage)
+    outcome = checkout.snakemake("fig3", "-R", "datasets")
+    assert outcome.code == 0, outcome.text
+    assert not outcome.computed
+    assert (checkout.path / "results/figures/fig3.pdf").is_file()
+
+
+def test_a_call_that_did_not_make_what_was_asked_for_fails(checkout):
+    lost = "\nfrom pathlib import Path\nnext(Path('results/figures').glob('fig3-*.pdf')).unlink()\n"
+    checkout.append("workflow/scripts/targets.py", lost)
+    outcome = checkout.snakemake("fig3")
+    assert outcome.code != 0
+    assert "1 files that this call asked for were not made, such as results/figu" in outcome.text
+    assert "Traceback" not in outcome.text
 
 
 def test_a_target_computes_only_what_it_needs(tmp_path):

@@ -1,7 +1,9 @@
 """Shared by all rules: the study, its plan, the resources of jobs, and the paths of packed runs."""
 
+import _thread
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -54,6 +56,14 @@ wildcard_constraints:
 
 # All inputs are `ancient`. The address of a result covers everything that the result was made from.
 # A result that exists is therefore current. Times of files do not matter.
+# `-R` and other triggers ask for the contrary: a job runs although its result exists. After such a
+# job Snakemake does not look at what is behind ancient inputs, and leaves the target unmade (its
+# issue 4166). So there all jobs behind it run as well. They find their results in the store.
+def settled(paths):
+    """Paths of results for an input function: `ancient`, unless this call forces jobs."""
+    dag = workflow.dag_settings
+    forced = dag.forcerun or {str(trigger) for trigger in dag.rerun_triggers} - {"mtime"}
+    return paths if forced else ancient(paths)
 
 
 def source(stage, name, file):
@@ -62,10 +72,10 @@ def source(stage, name, file):
     def paths(wildcards):
         node = plan.node(stage, wildcards[stage]).reads[name]
         if node.stage in RUN_STAGES:
-            return node.files(file, runs(stage, wildcards))
-        return node.file(file)
+            return settled(node.files(file, runs(stage, wildcards)))
+        return settled(node.file(file))
 
-    return ancient(paths)
+    return paths
 
 
 def spec(stage):
@@ -93,6 +103,28 @@ def check_cluster():
         slurm.check(partitions, workflow.executor_settings.status_command)
     except RdpipeError as error:
         raise WorkflowError(str(error))
+
+
+def handle_sigterm_in_a_thread():
+    """Let SIGTERM end Snakemake at any moment.
+
+    Snakemake handles SIGTERM in the main thread, with a lock that the main thread may hold. It then
+    waits for ever. A thread of its own gets the lock as soon as the main thread lets go of it.
+    `threading.Thread` would take locks itself, which the main thread may hold as well.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler):
+        signal.signal(signal.SIGTERM, lambda *told: _thread.start_new_thread(handler, told))
+
+
+def check_targets():
+    """At the end of a call that failed nowhere: fail if something that was asked for is not there."""
+    asked = [file for job in workflow.dag.targetjobs for file in (*job.output, *job.input)]
+    if missing := [file for file in map(str, asked) if not os.path.exists(file)]:
+        raise WorkflowError(
+            f"{len(missing)} files that this call asked for were not made, such as {missing[0]}; "
+            "call snakemake again without options that force or leave out jobs."
+        )
 
 
 def runs(stage, wildcards):

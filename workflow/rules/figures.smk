@@ -9,7 +9,7 @@ rule figures:
     input:
         unpack(
             lambda w: {
-                name: ancient(path)
+                name: settled(path)
                 for name, path in plan.figure_inputs(plan.node("figures", w.figures)).items()
             }
         ),

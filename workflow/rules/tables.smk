@@ -7,13 +7,13 @@ Out: rd, rd_summary and neighbours, each as Parquet and CSV; the reconstructions
 
 rule tables:
     input:
-        metrics=ancient(
-            lambda w: plan.table_inputs(plan.node("tables", w.tables), "metrics.parquet")
+        metrics=lambda w: settled(
+            plan.table_inputs(plan.node("tables", w.tables), "metrics.parquet")
         ),
-        reconstructions=ancient(
-            lambda w: plan.table_inputs(plan.node("tables", w.tables), "reconstructions.npz")
+        reconstructions=lambda w: settled(
+            plan.table_inputs(plan.node("tables", w.tables), "reconstructions.npz")
         ),
-        distances=ancient(lambda w: plan.neighbour_inputs(plan.node("tables", w.tables))),
+        distances=lambda w: settled(plan.neighbour_inputs(plan.node("tables", w.tables))),
     output:
         multiext(
             "results/tables/{tables}/",
@@ -34,6 +34,7 @@ rule tables:
         mem_mb=2000,
     params:
         spec=spec("tables"),
+        trained=lambda w: plan.table_inputs(plan.node("tables", w.tables), "run.json", "training"),
         store=study.store,
     script:
         "../scripts/tables.py"

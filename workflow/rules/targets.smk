@@ -8,12 +8,17 @@ results/figures/fig3.pdf, to the results of the current study.
 # A plain name never shows the result of another study. It is removed if its own result is still to
 # come, or failed.
 onstart:
+    handle_sigterm_in_a_thread()
     check_cluster()
     set_plain_names(plan.target_links(plan.targets))
 
 
 onerror:
     set_plain_names(plan.target_links(plan.targets))
+
+
+onsuccess:
+    check_targets()
 
 
 for target in plan.targets:

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from rdpipe.store.jobs import Item, Job
+from rdpipe.store.provenance import made_with
 
-spec = snakemake.params.spec
+# no content of an input says which device it was made on, so that counts as a setting
+how = {"made_with": [made_with(Path(run)) for run in snakemake.params.trained]}
+spec = snakemake.params.spec | {"settings": snakemake.params.spec["settings"] | how}
 inputs = {name: list(paths) for name, paths in snakemake.input.items()}
 
 

@@ -68,7 +68,9 @@ def _judge(
     claim = (CLAIMS | QUESTIONS)[name]
     runs = tables["runs"]
     note = ""
+    chosen = runs[_of_claim(runs, name, players)]
     try:
+        _refuse_mixture(chosen)
         parts = [*claim.test(Tables(runs, tables["neighbours"]), **players)]
     except Missing as missing:
         note = str(missing)
@@ -88,11 +90,11 @@ def _judge(
             "margin": part.margin,
             "unit": part.unit,
             "n": interval.n,
-            "n_diverged": _diverged(runs, name, players),
+            "n_diverged": int((chosen["status"] == "diverged").sum()),
             "deviation": interval.deviation,
             "decidable": interval.decidable(part.claimed, interval.n),
             "decidable_5_seeds": interval.decidable(part.claimed, PAPERS_SEEDS),
-            "note": note or _note(part),
+            "note": note or "; ".join(filter(None, [_note(part), _idle(chosen)])),
             "experiment": experiment,
             "roles": in_words(players),
             "sentence": claim.sentence,
@@ -101,14 +103,29 @@ def _judge(
         }
 
 
-def _diverged(runs: pd.DataFrame, claim: str, players: Mapping[str, Players]) -> int:
-    """How many runs of the claim's splits and architectures diverged."""
-    end = runs["iteration"] == runs["iteration"].max()
-    chosen = end & (runs["part"] == "train") & (runs["status"] == "diverged")
+def _of_claim(runs: pd.DataFrame, claim: str, players: Mapping[str, Players]) -> pd.Series:
+    """Which rows are the training parts of the claim's runs at their end."""
+    chosen = (runs["iteration"] == runs["iteration"].max()) & (runs["part"] == "train")
     for column, of in (("split", "split"), ("arch", "architecture")):
         roles = [name for name, role in declared()[claim].items() if role.of == of]
         chosen &= runs[column].isin([player for role in roles for player in named(players[role])])
-    return int(chosen.sum())
+    return chosen
+
+
+def _refuse_mixture(runs: pd.DataFrame) -> None:
+    """Raise Missing for runs that other devices or releases of PyTorch made than the rest.
+
+    Their difference might be what a claim sees.
+    """
+    made = sorted({*runs.get("made_with", ())} - {""})
+    if len(made) > 1:
+        raise Missing(f"the runs were made with different devices or releases: {'; '.join(made)}")
+
+
+def _idle(runs: pd.DataFrame) -> str:
+    """That some runs stopped learning, if so."""
+    idle = int((~runs.get("learned", pd.Series(True, runs.index)).astype(bool)).sum())
+    return f"{idle} of {len(runs)} runs stopped learning" if idle else ""
 
 
 def _note(part: Part) -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from rdpipe.common.atomic import replacing
@@ -53,8 +54,21 @@ def files(folder: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def printable(path: Path | str) -> str:
+    """A path or name on one line: control characters and bytes that are not UTF-8 are spelled."""
+    return "".join(map(_spelled, str(path)))
+
+
+def _spelled(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # how Python keeps a byte that is not UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char if char.isprintable() else char.encode("unicode_escape").decode()
+
+
 def content(paths: Sequence[Path], cache: Path | None = None) -> str | None:
     """Hex sha256 of files and of the pictures in folders; None if one cannot be read.
+
+    Pipes, sockets and devices cannot be read: some of them never end.
 
     The job that needs the file says why it cannot be read, so that jobs of other datasets run.
 
@@ -85,6 +99,8 @@ def _parts(
     path = path.absolute()
     for name, file in (pictures(path) if path.is_dir() else {"": path}).items():
         key, stat = str(file), file.stat()
+        if not S_ISREG(stat.st_mode):
+            raise OSError(f"{file} is no ordinary file")
         state = [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         match known.get(key):
             case [*before, str(sha256)] if before == state:

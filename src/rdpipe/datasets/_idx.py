@@ -8,7 +8,7 @@ import pandas as pd
 
 from rdpipe.datasets._common import write
 from rdpipe.datasets._downloads import fetch_all
-from rdpipe.datasets._gzipped import damaged, decompressed
+from rdpipe.datasets._gzipped import damaged, read
 from rdpipe.datasets._size import resized
 
 
@@ -53,11 +53,11 @@ def read_idx(path: Path, ndim: int) -> np.ndarray:
 
     Raises RdpipeError if the file has another form, is cut off, or is too long.
     """
-    data = decompressed(path)
-    head = 4 + 4 * ndim
-    if data[:4] != bytes([0, 0, 8, ndim]) or len(data) < head:
-        raise damaged(path, f"is no IDX file of {ndim}-dimensional bytes")
-    shape = np.frombuffer(data[4:head], ">u4").astype(np.int64)
-    if len(data) - head != shape.prod():
-        raise damaged(path, f"has {len(data) - head} bytes where {shape.prod()} should be")
-    return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
+
+    def header(start: bytes) -> tuple[int, np.dtype, list[int]]:
+        begin = 4 + 4 * ndim
+        if start[:4] != bytes([0, 0, 8, ndim]) or len(start) < begin:
+            raise ValueError(f"is no IDX file of {ndim}-dimensional bytes")
+        return begin, np.dtype(np.uint8), np.frombuffer(start[4:begin], ">u4").tolist()
+
+    return read(path, header)

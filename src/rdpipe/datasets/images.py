@@ -1,26 +1,35 @@
 """The user's own images: a folder of pictures, or an array."""
 
 import logging
+import math
 import os
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
-from rdpipe.common import own_files
+from rdpipe.common import npy, own_files
 from rdpipe.common.errors import RdpipeError
+from rdpipe.common.own_files import printable
 from rdpipe.common.progress import Progress
 from rdpipe.datasets._common import ranges, write
+from rdpipe.datasets._room import check_room
 
 log = logging.getLogger("rdpipe")
 
 BLOCK = 1024  # images read or scaled at a time
 UNREAD = (".heic", ".heif", ".jxl", ".svg", ".dng", ".cr2", ".nef", ".arw")  # Pillow knows no such
+# Without this list Pillow goes by a file's first bytes alone: some kinds start other programs.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+MOST_PIXELS = 100_000_000  # of one picture; a header can promise any number
 GREY = ("1", "L", "LA", "La")  # Pillow's modes of eight bits or fewer
 
 
@@ -61,6 +70,9 @@ def write_dataset(
     for path in paths:
         if not path.exists():
             raise RdpipeError(f"{path} does not exist; put it there or mend the dataset's path.")
+    for path in [*tables, *([] if source.is_dir() else [source])]:
+        if not path.is_file():  # a folder of tables, say, or a pipe
+            raise RdpipeError(f"{printable(path)} is no ordinary file; give one.")
     if source.is_dir():
         files = own_files.pictures(source)
         check_names(source, files)
@@ -101,21 +113,22 @@ def check_names(folder: Path, pictures: Iterable[str]) -> None:
                 f"{folder} holds a picture whose name is not UTF-8: {os.fsencode(name)!r}; "
                 "rename it."
             ) from None
+        if not name.isprintable():
+            raise RdpipeError(
+                f"{folder} holds a picture whose name has a line break or another control "
+                f"character: {printable(name)}; rename it."
+            )
     others = [name for name in own_files.files(folder) if name not in taken]
     kinds = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     if wrong := [name for name in others if Path(name).suffix.lower() in {*kinds, *UNREAD}]:
         taken_kinds = ", ".join(own_files.PICTURES)
         raise RdpipeError(
             f"{folder} holds {len(wrong)} pictures of a kind that is not taken, such as "
-            f"{_printable(wrong[0])}; convert them ({taken_kinds}) or remove them."
+            f"{printable(wrong[0])}; convert them ({taken_kinds}) or remove them."
         )
     if others:
-        shown = ", ".join(map(_printable, others[:3]))
+        shown = ", ".join(map(printable, others[:3]))
         log.info("%s: left out %d files that are no pictures: %s", folder, len(others), shown)
-
-
-def _printable(name: str) -> str:
-    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def read_pictures(
@@ -129,7 +142,13 @@ def read_pictures(
         kinds = ", ".join(own_files.PICTURES)
         raise RdpipeError(f"{folder} holds no picture ({kinds}); add some.")
     paths = list(files.values())
-    images = np.empty((len(paths), *_scaled(_read_picture(paths[0]), size).shape), np.uint8)
+    for path in paths:
+        if not path.is_file():
+            raise RdpipeError(f"{path} is no ordinary file; remove it.")
+    shape = (len(paths), *_scaled(_read_picture(paths[0]), size).shape)
+    # the first may be grey, and a later one in colour
+    check_room(f"{folder}", 3 * math.prod(shape[:3]), "give the dataset a smaller size")
+    images = np.empty(shape, np.uint8)
     progress = Progress(len(paths), "pictures")
     with ThreadPoolExecutor(threads) as pool:
         for first in range(0, len(paths), BLOCK):
@@ -156,7 +175,9 @@ def _odd(path: Path, picture: np.ndarray, first: Path, images: np.ndarray) -> Rd
 def _read_picture(path: Path) -> np.ndarray:
     """One picture (H, W, 1 or 3) uint8, upright, on black where it is transparent."""
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=FORMATS) as file:
+            if math.prod(file.size) > MOST_PIXELS:
+                raise ValueError(f"it has {file.width} × {file.height} pixels, which is too many")
             frames = getattr(file, "n_frames", 1)
             picture = ImageOps.exif_transpose(file)
             picture.load()
@@ -189,20 +210,19 @@ def read_array(path: Path) -> np.ndarray:
 
     Raises RdpipeError if there is no such array, or its shape, type or values are not of images.
     """
-    array = _load(path)
-    if array.ndim == 3:
-        array = array[..., None]
-    if array.ndim != 4 or array.shape[3] not in (1, 3) or array.size == 0:
-        raise RdpipeError(
-            f"{path} has an array of shape {array.shape}; images are (N, H, W), (N, H, W, 1) or "
-            "(N, H, W, 3)."
-        )
+    with _opened(path) as promised:
+        shape, dtype = promised.shape, promised.dtype
+        if len(shape) not in (3, 4) or (*shape, 1)[3] not in (1, 3) or 0 in shape:
+            raise RdpipeError(
+                f"{path} has an array of shape {shape}; images are (N, H, W), (N, H, W, 1) or "
+                "(N, H, W, 3)."
+            )
+        if dtype != np.uint8 and dtype.kind != "f":
+            raise RdpipeError(f"{path} has an array of {dtype}; give uint8, or floats from 0 to 1.")
+        check_room(f"the array of {path}", promised.nbytes, "give fewer images, or uint8")
+        array = promised.read().reshape((*shape, 1)[:4])
     if array.dtype == np.uint8:
         return array
-    if array.dtype.kind != "f":
-        raise RdpipeError(
-            f"{path} has an array of {array.dtype}; give uint8, or floats from 0 to 1."
-        )
     images = np.empty(array.shape, np.uint8)
     for first in range(0, len(array), BLOCK):
         part = array[first : first + BLOCK]
@@ -215,25 +235,32 @@ def read_array(path: Path) -> np.ndarray:
     return images
 
 
-def _load(path: Path) -> np.ndarray:
-    """The array `images` of a `.npz`, or the only one; that of a `.npy`."""
+@contextmanager
+def _opened(path: Path) -> Iterator[npy.Array]:
+    """The array of a file, to be read; a fault of the file is told in one sentence."""
+    shown = printable(path)
     try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return loaded
-            names = loaded.files
-            chosen = "images" if "images" in names or len(names) != 1 else names[0]
-            array = loaded[chosen] if chosen in names else None
+        with npy.opened(path) as array:
+            if array.dtype.hasobject:
+                raise ValueError("it holds objects of Python")
+            if not array.whole:
+                raise RdpipeError(f"{shown} has fewer values than its header says; mend it.")
+            if array.bomb:
+                raise RdpipeError(
+                    f"{shown} is packed more densely than images can be; save it with np.save."
+                )
+            yield array
+    except RdpipeError:
+        raise
+    except npy.NoImages as error:
+        shown_names = ", ".join(map(printable, error.names[:5]))
+        found = f"the arrays {shown_names}" if error.names else "no array"
+        raise RdpipeError(f"{shown} has {found}; give it one called `images`.") from None
     except Exception as error:  # what decoders raise on damaged bytes has no end
         raise RdpipeError(
-            f"{path} is neither a folder of pictures nor a readable .npy or .npz file of numbers "
+            f"{shown} is neither a folder of pictures nor a readable .npy or .npz file of numbers "
             f"({type(error).__name__}); mend it."
         ) from None
-    if not isinstance(array, np.ndarray):
-        found = f"the arrays {', '.join(names)}" if names else "no array"
-        raise RdpipeError(f"{path} has {found}; give it one called `images`.")
-    return array
 
 
 def brought_to(images: np.ndarray, size: Sequence[int] | None) -> np.ndarray:
@@ -265,16 +292,18 @@ def read_factors(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
     Raises RdpipeError if the table has not one row for each image, or other than finite numbers; or
     if the order of the pictures is in doubt and the table does not name them.
     """
-    table = _read_table(path)
+    table = _read_table(path, len(rows))
     if "file" in table and "file" in rows:
         table = _ordered(path, table, rows["file"])
     elif "file" in rows:
         _check_order(path, rows["file"].tolist())
-    if len(table) != len(rows):
-        raise RdpipeError(
-            f"{path} has {len(table)} rows for {len(rows)} images; give one row an image."
-        )
+    _check_rows(path, len(table), len(rows))
     for name, column in table.items():
+        if not str(name).isprintable():
+            raise RdpipeError(
+                f"{path} has a column whose name has a line break or another control character: "
+                f"{printable(str(name))}; rename it."
+            )
         if str(name).startswith("Unnamed:"):
             raise RdpipeError(f"{path} has a column without a name; name it or leave it out.")
         if name == "part":
@@ -291,19 +320,35 @@ def _floats(column: pd.Series) -> np.ndarray:
     return column.to_numpy(np.float64, na_value=np.nan)
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    """A table as its file says, without what a parser would guess.
+def _check_rows(path: Path, found: int, n: int) -> None:
+    if found != n:
+        raise RdpipeError(f"{path} has {found} rows for {n} images; give one row an image.")
 
-    Raises RdpipeError if the file is no table, has more fields than names, or a nameless index.
+
+def _read_table(path: Path, n: int) -> pd.DataFrame:
+    """A table of `n` rows as its file says, without what a parser would guess.
+
+    Raises RdpipeError if the file is no table, has more fields than names, gives a name twice, or
+    has a nameless index.
     """
     try:
         if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path)
+            # opened here: of a path, pandas would take `a=1` for a column
+            with path.open("rb") as file:
+                # packed to nothing, a file may hold any number of rows
+                _check_rows(path, pq.read_metadata(file).num_rows, n)
+                table = pd.read_parquet(file)
+            names = pd.Series(table.columns, dtype=str)
         else:
             with warnings.catch_warnings():
                 # with a field more than names, pandas would take the first for an index
                 warnings.simplefilter("error", pd.errors.ParserWarning)
-                table = pd.read_csv(path, converters={"file": str}, index_col=False)
+                how: dict[str, Any] = {"index_col": False, "compression": None}
+                table = pd.read_csv(path, converters={"file": str}, **how)
+                # in `table` a second `x` is called `x.1`
+                names = pd.read_csv(path, header=None, nrows=1, dtype=str, **how).iloc[0]
+    except RdpipeError:
+        raise
     except pd.errors.ParserWarning:
         raise RdpipeError(
             f"{path} has more fields in a row than names in its first line; give each column a "
@@ -313,6 +358,8 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise RdpipeError(
             f"{path} cannot be read as a table, .csv or .parquet ({_line(error)}); mend it."
         ) from None
+    if len(twice := names[names.duplicated() & names.notna()]):
+        raise RdpipeError(f"{path} has two columns {printable(twice.iloc[0])}; rename one.")
     if table.index.equals(pd.RangeIndex(len(table))):
         return table
     if None in table.index.names:
@@ -340,7 +387,7 @@ def _check_order(path: Path, files: Sequence[str]) -> None:
 
 def _line(error: Exception) -> str:
     """What another library says of a fault, on one line."""
-    return " ".join(str(error).split())
+    return printable(" ".join(str(error).split()))[:300]
 
 
 def _ordered(path: Path, table: pd.DataFrame, files: pd.Series) -> pd.DataFrame:
@@ -352,7 +399,7 @@ def _ordered(path: Path, table: pd.DataFrame, files: pd.Series) -> pd.DataFrame:
     ):
         if len(names):
             raise RdpipeError(
-                f"{path} has {fault} {names.iloc[0]}; give one row for each picture, named "
-                "relative to their folder."
+                f"{path} has {fault} {printable(names.iloc[0])}; give one row for each picture, "
+                "named relative to their folder."
             )
     return table.set_index("file").loc[files].reset_index(drop=True)

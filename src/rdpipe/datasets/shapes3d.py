@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rdpipe.common.errors import RdpipeError
+from rdpipe.common.npy import DENSE
 from rdpipe.common.progress import Progress
 from rdpipe.datasets._common import ranges, write
 from rdpipe.datasets._downloads import fetch_all
@@ -17,6 +18,7 @@ MIRRORS = ("https://storage.googleapis.com/3d-shapes/",)
 
 FACTORS = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
 CONTINUOUS = [name for name in FACTORS if name != "shape"]  # the four shapes are classes
+IMAGES, SIDE = 480_000, 64  # of the published file
 BLOCK = 4096  # images read at a time, at least
 
 
@@ -49,8 +51,13 @@ def read(path: Path, size: int | None) -> tuple[np.ndarray, pd.DataFrame]:
             n, side = source.shape[0], source.shape[-2] if source.ndim > 1 else 0
             if source.shape != (n, side, side, 3) or source.dtype != np.uint8:
                 raise OSError(f"its images are {source.shape} {source.dtype}")
-            if labels.shape != (n, len(FACTORS)):
-                raise OSError(f"its labels are {labels.shape} for {n} images")
+            if labels.shape != (n, len(FACTORS)) or labels.dtype.kind != "f":
+                raise OSError(f"its labels are {labels.shape} {labels.dtype} for {n} images")
+            # a header may promise any number of images, of any size, that the file does not have
+            if not (0 < n <= IMAGES and side <= SIDE):
+                raise OSError(f"it promises {n} images of {side} × {side} pixels")
+            if source.id.get_storage_size() * DENSE < source.nbytes:
+                raise OSError("it is packed more densely than images can be")
             images = np.empty((n, size or side, size or side, 3), np.uint8)
             rows = (source.chunks or (1,))[0]
             block = rows * -(-BLOCK // rows)  # whole chunks, so that each is decompressed once
@@ -60,8 +67,8 @@ def read(path: Path, size: int | None) -> tuple[np.ndarray, pd.DataFrame]:
                 images[first : first + block] = resized(part, size)
                 progress.update(len(part))
             return images, pd.DataFrame(labels[:], columns=list(FACTORS))
-    except (OSError, KeyError) as error:
+    except Exception as error:  # what HDF5 raises on damaged bytes has no end
+        said = " ".join(str(error).split())
         raise RdpipeError(
-            f"{path} cannot be read as 3dShapes ({error}); remove it, so that it is downloaded "
-            "anew."
+            f"{path} cannot be read as 3dShapes ({said}); remove it, so that it is downloaded anew."
         ) from None

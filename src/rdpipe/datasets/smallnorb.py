@@ -8,7 +8,7 @@ import pandas as pd
 
 from rdpipe.datasets._common import ranges, write
 from rdpipe.datasets._downloads import fetch_all
-from rdpipe.datasets._gzipped import damaged, decompressed
+from rdpipe.datasets._gzipped import damaged, read
 from rdpipe.datasets._size import resized
 
 _TRAIN = "smallnorb-5x46789x9x18x6x2x96x96-training"
@@ -75,13 +75,15 @@ def read_matrix(path: Path, dtype: np.dtype) -> np.ndarray:
 
     Raises RdpipeError if the file is of another form or type, cut off, or too long.
     """
-    data = decompressed(path)
-    magic, ndim = np.frombuffer(data[:8].ljust(8, b"\0"), "<i4").tolist()
-    head = 8 + 4 * max(3, ndim)  # there are always three sizes at least, though some mean nothing
-    if TYPES.get(magic) != dtype or not 0 < ndim < 8 or len(data) < head:
-        raise damaged(path, f"is no binary matrix of {dtype}")
-    shape = np.frombuffer(data[8 : 8 + 4 * ndim], "<i4").astype(np.int64)
-    expected = shape.prod() * dtype.itemsize
-    if shape.min() < 0 or len(data) - head != expected:
-        raise damaged(path, f"has {len(data) - head} bytes where {expected} should be")
-    return np.frombuffer(data, dtype, offset=head).reshape(shape)
+
+    def header(start: bytes) -> tuple[int, np.dtype, list[int]]:
+        magic, ndim = np.frombuffer(start[:8].ljust(8, b"\0"), "<i4").tolist()
+        begin = 8 + 4 * max(3, ndim)  # there are always three sizes, though some mean nothing
+        if TYPES.get(magic) != dtype or not 0 < ndim < 8 or len(start) < begin:
+            raise ValueError(f"is no binary matrix of {dtype}")
+        shape = np.frombuffer(start[8 : 8 + 4 * ndim], "<i4").tolist()
+        if min(shape) < 1:
+            raise ValueError(f"promises an array {tuple(shape)}")
+        return begin, dtype, shape
+
+    return read(path, header)

@@ -106,8 +106,9 @@ class Experiment:
         Returns
         -------
         DataFrame
-            Columns split, arch, part, beta, n (number of runs), and for each metric its
-            `<metric>_mean` and `<metric>_std` over seeds.
+            Columns split, arch, part, beta, n (number of runs), for each metric its
+            `<metric>_mean` and `<metric>_std` over seeds, and `note`, empty where all seeds are
+            there and learned.
         """
         table = self.summary
         chosen = table[
@@ -115,4 +116,4 @@ class Experiment:
         ]
         moments = [f"{metric}_{moment}" for metric in metrics for moment in ("mean", "std")]
         known = chosen.dropna(subset=moments[::2], how="all").sort_values("beta")
-        return known[["split", "arch", "part", "beta", "n", *moments]]
+        return known[["split", "arch", "part", "beta", "n", *moments, "note"]]

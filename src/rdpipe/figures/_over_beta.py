@@ -29,6 +29,8 @@ def plot(axes: Axes, points: pd.DataFrame, metric: str, **look: Any) -> None:
     mean, std = known[f"{metric}_mean"], known[f"{metric}_std"].fillna(0)
     dots = _style.DOTS | {"markersize": _style.DOT_SIZE * _style.shrunk(axes)}
     axes.errorbar(known["beta"], mean, std, **(dots | look))
+    if (dots | look)["marker"] != "none":
+        _style.mark_incomplete(axes, known, known["beta"], mean)
 
 
 def scale(axes: Axes, betas: Iterable[float]) -> None:

@@ -113,6 +113,7 @@ def draw_curves(axes: Axes, curves: Iterable[Curve]) -> None:
                 zorder=1,
                 **PUBLISHED,
             )
+        _style.mark_incomplete(axes, curve.points, rate, distortion)
     axes.margins(0.08)
 
 

@@ -93,6 +93,30 @@ def save(figure: Figure, folder: Path, name: str, table: pd.DataFrame) -> None:
     write_csv(folder / f"{name}.csv", table)
 
 
+def mark_incomplete(axes: Axes, points: pd.DataFrame, x: pd.Series, y: pd.Series) -> None:
+    """Write n, the number of runs, at each point that has a note, such as a run that diverged.
+
+    Parameters
+    ----------
+    axes
+        A panel.
+    points
+        The points of a curve (see `Experiment.points`).
+    x, y
+        Where they lie.
+    """
+    for i in points.index[points["note"] != ""]:
+        axes.annotate(
+            f"n={points['n'][i]}",
+            (x[i], y[i]),
+            xytext=(2, 2),
+            textcoords="offset points",
+            fontsize=TINY,
+            color=GREY,
+            annotation_clip=True,
+        )
+
+
 def place(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
     """Add axes at a place in inches from the figure's lower left corner."""
     across, up = figure.get_size_inches()

@@ -18,7 +18,7 @@ from rdpipe.common.errors import RdpipeError
 from rdpipe.store.digests import identity
 from rdpipe.store.fingerprint import fingerprint
 from rdpipe.store.leases import leased
-from rdpipe.store.links import publish
+from rdpipe.store.links import leave_the_future, publish
 from rdpipe.store.objects import Store, content_of
 from rdpipe.store.provenance import Shares, circumstances
 from rdpipe.store.reporting import Signals, reporting
@@ -39,6 +39,14 @@ class Item:
     outputs: Mapping[str, str]  # file name in the object -> path of its link
     axes: Mapping[str, Any] = field(default_factory=dict)  # β and seed, if the item is a run
     settings: Mapping[str, Any] = field(default_factory=dict)  # those that differ from the job's
+
+    def input_paths(self) -> list[str]:
+        """All paths of the inputs."""
+        return [
+            path
+            for paths in self.inputs.values()
+            for path in ([paths] if isinstance(paths, str) else paths)
+        ]
 
 
 def items_of_runs(
@@ -121,6 +129,7 @@ class Job:
         title = f"{self.spec['stage']} {self.spec['name']}"
         with reporting(title, self.log_file, self.store.root, self._signals):
             self._check_code()
+            leave_the_future(path for item in items for path in item.input_paths())
             by_key = {self.key(item): item for item in items}
             state = state_of(self.store, by_key)
             for results in {_results_of(link) for item in items for link in item.outputs.values()}:

@@ -3,7 +3,9 @@
 import errno
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from rdpipe.common.atomic import replacing
@@ -78,6 +80,23 @@ def set_plain_names(links: Mapping[str, str]) -> None:
             place_link(link, target)
         elif link.is_symlink():
             link.unlink()
+
+
+def leave_the_future(links: Iterable[str]) -> None:
+    """Set the time of links to now if it lies in the future, as after a clock was set back.
+
+    Snakemake fails a job whose outputs are older than its inputs, even if these are `ancient`.
+
+    Parameters
+    ----------
+    links
+        Paths of results that exist.
+    """
+    now = time.time()
+    for link in links:
+        with suppress(OSError):  # of another user
+            if os.lstat(link).st_mtime > now:
+                os.utime(link, follow_symlinks=False)
 
 
 def remove_lost(links: Iterable[str], root: Path) -> None:

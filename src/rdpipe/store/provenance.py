@@ -4,9 +4,13 @@ import platform
 import socket
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
+
+from rdpipe.common.files import read_json
 
 LIBRARIES = frozenset(
     {"torch", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "h5py", "pillow"}
@@ -70,6 +74,14 @@ def circumstances(shares: Shares, threads: int) -> dict[str, Any]:
         "pack": shares.items,
         "versions": _versions(),
     }
+
+
+def made_with(path: Path) -> str:
+    """Device and release of PyTorch behind a file of a store; the empty string if nobody knows."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        record = read_json(path.resolve().parent / "record.json")
+        return f"{record['device']}, torch {record['versions']['torch']}"
+    return ""
 
 
 def _device() -> str:

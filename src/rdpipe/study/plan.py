@@ -188,8 +188,8 @@ class Plan:
         splits = table.settings["splits"]
         return [self.neighbours[name].file("distances.parquet") for name in splits]
 
-    def table_inputs(self, table: Node, file: str) -> list[str]:
-        """One file of every evaluated run of a table, in the order of its setting `runs`.
+    def table_inputs(self, table: Node, file: str, stage: str = "evaluation") -> list[str]:
+        """One file of every run of a table, of a stage, in the order of its setting `runs`.
 
         Of OF_FIRST_SEED, those of the smallest seed at the end of training.
         """
@@ -202,7 +202,8 @@ class Plan:
             first = min(run["seed"] for run in runs)
             runs = [run for run in runs if run["seed"] == first and "checkpoint" not in run]
         grouped = itertools.groupby(runs, key=lambda run: f"{run['split']}/{run['arch']}")
-        return [path for pair, rows in grouped for path in self.evaluation[pair].files(file, rows)]
+        nodes: Mapping[str, Node] = getattr(self, stage)
+        return [path for pair, rows in grouped for path in nodes[pair].files(file, rows)]
 
     def figure_inputs(self, figure: Node) -> dict[str, str]:
         """The files a figure is drawn from, by the names its module knows."""

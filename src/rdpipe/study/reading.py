@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from rdpipe.claims.roles import cast, declared, named
 from rdpipe.common.errors import RdpipeError
+from rdpipe.common.own_files import printable
 from rdpipe.study.settings._base import Model
 from rdpipe.study.settings.archs import Vamp
 from rdpipe.study.settings.figures import RD_FIGURES, Claim, Figure
@@ -41,6 +42,9 @@ def read_study(config: Mapping[str, Any]) -> Study:
     RdpipeError
         With one sentence for each fault. It begins with the path of the key.
     """
+    # Python refuses to write such numbers out, also in a sentence about them
+    for huge in _huge("", config):
+        raise RdpipeError(f"{huge or 'config'}: no number here has more than 20 digits; lower it.")
     try:
         study = Study.model_validate(config)
     except ValidationError as error:
@@ -57,6 +61,21 @@ def read_study(config: Mapping[str, Any]) -> Study:
     if faults := [*faults, *_faults(study)]:
         raise RdpipeError("\n".join(faults))
     return study
+
+
+def _huge(path: str, value: Any) -> Iterator[str]:
+    """Paths of whole numbers of more than 64 bits, and of mappings with such a key."""
+    if isinstance(value, int) and abs(value) >= 2**64:
+        yield path
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if isinstance(key, int) and abs(key) >= 2**64:
+                yield path
+            else:
+                yield from _huge(f"{path}.{printable(str(key))}".removeprefix("."), inner)
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _huge(f"{path}[{index}]", inner)
 
 
 def _blocks(path: str, value: Any) -> Iterator[tuple[str, Model]]:

@@ -6,12 +6,14 @@ from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
+from rdpipe.common.own_files import printable
 from rdpipe.study.settings._base import yaml_boolean
 from rdpipe.study.settings.archs import Arch, Prior
 from rdpipe.study.settings.datasets import Dataset
 from rdpipe.study.settings.splits import Split
 
 KINDS = {"archs": Arch, "datasets": Dataset, "splits": Split}  # blocks whose entries have a kind
+LONGEST = 200  # characters of a value that a sentence shows
 MEANT = {  # plain words for findings of pydantic that name types of Python
     "dict_type": "give settings, as in `name: value`",
     "model_type": "give settings, as in `name: value`",
@@ -55,7 +57,7 @@ def _path(loc: tuple[int | str, ...]) -> str:
     for depth, key in enumerate(loc):
         if depth in _tags(loc):
             continue  # a kind, by which pydantic chooses the model
-        path += f"[{key}]" if isinstance(key, int) else f".{key}"
+        path += f"[{key}]" if isinstance(key, int) else f".{printable(key)}"
     return path.removeprefix(".")
 
 
@@ -69,7 +71,10 @@ def _tags(loc: tuple[int | str, ...]) -> list[int]:
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return yaml_boolean(value)
-    return "empty" if value is None else repr(value)
+    if value is None:
+        return "empty"
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
 def _no_name(key: Any) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,15 +36,23 @@ def _expanded(path: str) -> str:
         if name not in os.environ:
             raise sentence(f"{path} names the variable {name}, which is not set; export it.")
     try:
-        return str(Path(os.path.expandvars(path)).expanduser())
+        expanded = str(Path(os.path.expandvars(path)).expanduser())
     except RuntimeError:
         raise sentence(f"{path} names a user without a home; write the path out.") from None
+    if any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in expanded):
+        raise sentence(
+            f"{path!r} has a line break or another control character, which no path here may have; "
+            "mend it."
+        )
+    return expanded
 
 
 # YAML gives numbers, so no other type is taken for one: yes is not 1. The strings that are taken
 # for floats are those like 1e-3, which YAML 1.1 does not read as numbers.
 # NUMBER stands after the bounds of a float, or the JSON schema would lack these.
-Count = Annotated[int, Field(strict=True, gt=0)]
+# No array has a longer axis than MOST here, and no loop takes more turns.
+MOST = 2**31 - 1
+Count = Annotated[int, Field(strict=True, gt=0, le=MOST)]
 NUMBER = BeforeValidator(_no_boolean)
 # Tables hold seeds in 64 bits with a sign.
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]

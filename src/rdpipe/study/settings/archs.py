@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from rdpipe.study.settings._base import NUMBER, Count, Model, Name
+from rdpipe.study.settings._base import MOST, NUMBER, Count, Model, Name
 
 
 class Standard(Model):
@@ -52,7 +52,7 @@ Likelihood = Literal["bernoulli", "continuous_bernoulli", "gaussian"]
 class _Arch(Model):
     """The settings of every architecture."""
 
-    layers: Count
+    layers: Annotated[Count, Field(le=100)]
     """Number of hidden layers in the encoder. The decoder has the same number."""
     latent: Count = 10
     """Number of dimensions of the latent space."""
@@ -96,7 +96,7 @@ class CNN(_Arch):
     kind: Literal["cnn"]
     channels: Count = 64
     """Number of feature maps in each hidden layer."""
-    dense: Annotated[int, Field(strict=True, ge=0)] = 0
+    dense: Annotated[int, Field(strict=True, ge=0, le=MOST)] = 0
     """Number of units in a dense layer between the convolutions and the latent space. With 0,
     there is no such layer."""
 

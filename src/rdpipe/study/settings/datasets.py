@@ -24,6 +24,8 @@ from rdpipe.study.settings._base import (
     yaml_boolean,
 )
 
+MOST_IMAGES = 100_000_000  # 300 GB; the largest public dataset here has 480,000
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -89,7 +91,9 @@ class Tetrominoes(_Dataset):
         return Facts(n, (SIDE, SIDE, 3), factors=True)
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Missing factors, and limits in the wrong order."""
+        """Missing factors, too many bins, and limits in the wrong order."""
+        if (n := math.prod(self.bins.values())) > MOST_IMAGES:
+            yield "bins", f"they make {n:.3g} images; take fewer, at most {MOST_IMAGES:,}."
         for key, given in (("bins", self.bins), ("limits", self.limits)):
             if missing := [factor for factor in FACTORS if factor not in given]:
                 yield key, f"{', '.join(missing)} missing; give all five factors."

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rdpipe.study.settings._base import NEUTRAL, Axis, Count, Model, Seed, repeated, unit
+from rdpipe.study.settings._base import MOST, NEUTRAL, Axis, Count, Model, Seed, repeated, unit
 
-AtLeastTwo = Annotated[int, Field(strict=True, ge=2)]
+AtLeastTwo = Annotated[int, Field(strict=True, ge=2, le=MOST)]
 
 
 class Evaluation(Model):
