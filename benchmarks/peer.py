@@ -6,8 +6,8 @@ as many steps, with as many seeds. pythae's models are then put into ours, param
 so that one code measures the ELBO and log p(x) of both. They should agree within the deviation over
 seeds. Needs pythae 0.1.2 (`pip install .[bench]`).
 
-pythae starts pseudo-inputs from noise and clamps them to [0, 1]. Ours start from training images, so
-the two may differ where a training is short.
+pythae starts pseudo-inputs from noise and clamps them to [0, 1]. Ours start from training images,
+so the two may differ where a training is short.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def ours(arch: dict[str, Any], images: np.ndarray, steps: int, seed: int) -> tup
 
 
 def theirs(arch: dict[str, Any], images: np.ndarray, steps: int, seed: int) -> tuple[VAE, float]:
-    """A model of pythae after whole epochs of about as many steps, as one of ours; and its speed."""
+    """One by pythae after whole epochs of about so many steps, as a model of ours; its speed."""
     from pythae.data.datasets import BaseDataset
     from pythae.models import VAE as PlainVAE
     from pythae.models import VAMP, VAEConfig, VAMPConfig
