@@ -75,6 +75,19 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     assert list(tmp_path.iterdir()) == [tmp_path / "state.safetensors"]
 
 
+def test_a_state_with_a_flipped_bit_is_told_of_and_not_used(
+    images: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = tmp_path / "state.safetensors"
+    first = train(images, [Run(1.0, 0)], state=state)
+    data = bytearray(state.read_bytes())
+    data[-1] ^= 1
+    state.write_bytes(data)
+    (again,) = train(images, [Run(1.0, 0)], state=state)
+    assert_equal(first[0], again)
+    assert "state.safetensors was damaged after it had been saved" in caplog.text
+
+
 @pytest.mark.parametrize("arch", [MLP, STOPPED], ids=["to the end", "early stopping"])
 def test_state_of_a_finished_training_is_its_result(
     images: np.ndarray, tmp_path: Path, arch: dict[str, Any]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
-from rdpipe.study.settings._base import Model
+from rdpipe.study.settings._base import MOST, Model
 from rdpipe.study.settings.archs import Prior
 from rdpipe.study.settings.study import Study
 
@@ -17,7 +17,8 @@ HEAD = """\
 
 This page lists every setting of the config. [config/README.md](../config/README.md) tells how to
 write one. A setting without a default must be given; `config.yaml` gives all of these. A name
-begins with a small letter, and then has small letters, digits, `-` and `_`.
+begins with a small letter, and then has small letters, digits, `-` and `_`. Whole numbers other than
+seeds may be at most 2,147,483,647.
 
 Settings marked ○ change no result: changing one computes nothing again.
 """
@@ -144,7 +145,8 @@ def _kind(field: Schema, known: Schema) -> str:
 
 def _bounds(field: Schema) -> str:
     signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-    limits = [f"{sign} {_power(field[key])}" for key, sign in signs.items() if key in field]
+    told = {key: limit for key, limit in field.items() if key in signs and limit != MOST}
+    limits = [f"{signs[key]} {_power(told[key])}" for key in signs if key in told]
     return "".join(f" {limit}" if not i else f" and {limit}" for i, limit in enumerate(limits))
 
 

@@ -4,6 +4,7 @@ A state file is always whole. A training that goes on from it ends with the same
 last bit, as one that was never interrupted (tests/training/test_state.py).
 """
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,8 +32,10 @@ def save(pack: Pack, path: Path, key: str) -> None:
     OSError, SafetensorError
         If the file cannot be written; the old one stays.
     """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(pack).items()}
+    metadata = {"key": key, "step": str(pack.step), "sha256": _sha256(tensors)}
     with replacing(path) as new:
-        save_file(_tensors(pack), new, metadata={"key": key, "step": str(pack.step)})
+        save_file(tensors, new, metadata=metadata)
 
 
 def save_run(pack: Pack, i: int, path: Path) -> None:
@@ -60,6 +63,15 @@ def go_on(pack: Pack, paths: Sequence[Path]) -> None:
         {name: torch.cat([part[name] for part in parts], _runs_axis(name)) for name in names},
     )
     log.info("training goes on from the end of one of %s iterations", f"{pack.step:,}")
+
+
+def _sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Hex sha256 of the names and values of tensors on the CPU."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        total.update(name.encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
 
 
 def _tensors(pack: Pack) -> dict[str, Tensor]:
@@ -111,7 +123,8 @@ def save_if_possible(pack: Pack, path: Path, key: str) -> None:
 def resume(pack: Pack, path: Path, key: str) -> None:
     """Bring a new pack to where the state file left it.
 
-    A file that cannot be read, or that is of another training, is told of and not used.
+    A file that cannot be read, that was damaged, or that is of another training, is told of and not
+    used.
     """
     if not path.exists():
         return
@@ -124,6 +137,9 @@ def resume(pack: Pack, path: Path, key: str) -> None:
         return
     if metadata.get("key") != key:
         log.warning("%s is the state of another training: training starts anew", path)
+        return
+    if metadata.get("sha256") != _sha256(tensors):
+        log.warning("%s was damaged after it had been saved: training starts anew", path)
         return
     _restore(pack, tensors)
     pack.step = int(metadata["step"])
