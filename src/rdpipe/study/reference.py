@@ -17,8 +17,8 @@ HEAD = """\
 
 This page lists every setting of the config. [config/README.md](../config/README.md) tells how to
 write one. A setting without a default must be given; `config.yaml` gives all of these. A name
-begins with a small letter, and then has small letters, digits, `-` and `_`. Whole numbers other than
-seeds may be at most 2,147,483,647.
+begins with a small letter, and then has small letters, digits, `-` and `_`. Whole numbers, but for
+seeds, may be at most 2,147,483,647.
 
 Settings marked ○ change no result: changing one computes nothing again.
 """
