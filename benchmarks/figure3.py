@@ -64,6 +64,7 @@ class Study:
 def mlp(layers: int, width: int) -> dict[str, Any]:
     """An architecture, as `train` takes it."""
     rest = {"latent": 10, "penalty": "rate", "early_stopping": None}
+    rest |= {"prior": {"kind": "standard"}, "likelihood": "bernoulli"}
     return {"kind": "mlp", "layers": layers, "width": width, **rest}
 
 
@@ -262,7 +263,7 @@ def tabulate(folder: Path, packs: list[Pack]) -> None:
         for name in pack.done("evaluation"):
             run = pack.runs[name]
             axes = {"split": pack.split, "arch": pack.arch, "beta": run.beta, "seed": run.seed}
-            rows.append(kind | axes)
+            rows.append(kind | axes | {"iteration": pack.study.training["iterations"]})
             places.append(pack.place("evaluation", name))
     if not rows:
         return

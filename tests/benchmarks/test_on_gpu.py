@@ -61,6 +61,7 @@ def test_the_runs_are_those_of_the_papers_study(kit):
         for beta in paper.betas for seed in paper.seeds
     ]  # fmt: skip
     dataset = {"dataset": "tetrominoes", "split_kind": "cv"}
+    dataset["iteration"] = paper.training["iterations"]
     assert [dataset | run for run in runs] == plan.tables["fig3"].settings["runs"]
     assert paper.save_every == plan.study.training.save_every
 

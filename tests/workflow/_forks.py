@@ -1,9 +1,11 @@
 """Calls of Snakemake, each a fork of one process that has already imported Snakemake.
 
 Importing Snakemake takes most of the time of a call that finds nothing to do. The process imports
-nothing of rdpipe before a fork, because each call must read the code of its own checkout.
+nothing of rdpipe before a fork, because each call must read the code of its own checkout. Jobs are
+real processes: in a fork with other libraries loaded, PyTorch rounds differently.
 """
 
+import gc
 import json
 import os
 import signal
@@ -51,6 +53,7 @@ def serve() -> None:
     from snakemake.cli import get_argument_parser, main
 
     get_argument_parser()  # imports Snakemake's plugins
+    gc.freeze()  # else each fork's collector would copy all pages
     for line in sys.stdin:
         arguments, folder, output, environment, umask = json.loads(line)
         child = os.fork()

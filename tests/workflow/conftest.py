@@ -99,8 +99,6 @@ def make_checkout(path: Path, privileged: bool = False, source: Path = ROOT) -> 
     for name in WORKFLOW:
         copy = shutil.copytree if (source / name).is_dir() else shutil.copy
         copy(source / name, path / name)
-    for cache in path.rglob("__pycache__"):
-        shutil.rmtree(cache)
     return Checkout(path, privileged)
 
 

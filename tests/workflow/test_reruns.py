@@ -38,7 +38,6 @@ def test_root_computes_what_its_study_lacks(checkout):
     if os.geteuid():
         pytest.skip("not root")
     root = Checkout(checkout.path, privileged=True)
-    assert root.snakemake().nothing
     assert root.snakemake(seeds=[2], betas=[1]).stages_computed == RUN_STAGES
     assert root.snakemake().nothing
 
@@ -170,8 +169,11 @@ def test_a_training_that_is_killed_after_a_setting_changed(checkout):
 
 
 def test_a_packed_training_that_fails_half_way_loses_no_finished_run(checkout):
-    fail = "        if item.axes == {'beta': 1, 'seed': 0}: raise RuntimeError('half-way')\n"
-    line = "        yield item, partial("
+    fail = (
+        "            if of_run[length].axes == {'beta': 1, 'seed': 0}:\n"
+        "                raise RuntimeError('half-way')\n"
+    )
+    line = "            if length in of_run:\n"
     checkout.edit(ADAPTER, line, fail + line)
     longer = {"training": {"iterations": 30}}
     outcome = checkout.snakemake(**longer)
