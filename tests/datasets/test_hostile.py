@@ -25,7 +25,7 @@ from PIL import Image
 from rdpipe.common import own_files
 from rdpipe.common.errors import RdpipeError
 from rdpipe.datasets import _idx, cifar10, dsprites, images, shapes3d, smallnorb
-from rdpipe.study import own_images
+from rdpipe.study.own_files import count
 
 MEMORY = 48e6  # bytes that refusing any of these files may take
 UINT8, INT32 = np.dtype("u1"), np.dtype("<i4")
@@ -44,7 +44,7 @@ def read(path: Path) -> object:
         return dsprites.read(path, 32)
     if path.suffix == ".h5":
         return shapes3d.read(path, 32)
-    own_images.count(path)
+    count(path)
     if path.suffix in (".npy", ".npz"):
         return images.read_array(path)
     if path.suffix in (".csv", ".parquet"):
@@ -266,7 +266,7 @@ def test_a_pipe_is_not_waited_for(pictures, tmp_path):
         os.mkfifo(pipe)
         source = pictures if pipe.parent == pictures else pipe
         assert own_files.content([source]) is None
-        assert own_images.count(tmp_path / "x.npy") is None
+        assert count(tmp_path / "x.npy") is None
         with pytest.raises(RdpipeError, match=f"{pipe} is no ordinary file"):
             write_own(tmp_path / "out", source)
 
