@@ -125,6 +125,7 @@ def test_the_trap_of_these_tests_works(tmp_path, monkeypatch) -> None:
         ({"imgs": np.zeros((5, 64), np.uint8)}, "its images are"),
         ({"imgs": np.zeros((5, 64, 64))}, r"its images are \(5, 64, 64\) float64"),
         ({"imgs": np.full((5, 64, 64), 2, np.uint8)}, "other values than 0 and 1"),
+        ({"imgs": np.zeros((5, 64, 64), np.uint8)}, "an image without a shape"),
         ({"imgs": np.zeros((5, 64, 64), np.uint8, "F")}, "in Fortran order"),
         ({"imgs": np.zeros((5, 128, 128), np.uint8)}, "it promises 5 images of 128 × 128 pixels"),
         ({"imgs": np.zeros((0, 64, 64), np.uint8)}, "its factors are"),

@@ -5,7 +5,6 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -75,7 +74,7 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(images), records[:, 0].copy()
 
 
-def _members(file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+def _members(file: gzip.GzipFile) -> Iterator[tarfile.TarInfo]:
     """The headers of a tar archive; `file` is then at the member's bytes.
 
     `tarfile` reads the headers one by one here: left alone it would keep a long name in memory, of
@@ -101,7 +100,7 @@ def _members(file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
             raise ValueError(f"has more than {UNPACKED} bytes")
 
 
-def _records(file: IO[bytes], member: tarfile.TarInfo) -> np.ndarray:
+def _records(file: gzip.GzipFile, member: tarfile.TarInfo) -> np.ndarray:
     """The records of a batch, uint8 (N, RECORD). Raises ValueError if it is of another form."""
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
         raise ValueError(f"has {member.name} as a link or another special file")
