@@ -17,7 +17,7 @@ from PIL import Image
 from rdpipe.common import own_files
 from rdpipe.common.errors import RdpipeError
 from rdpipe.common.files import read_json, read_npz, read_parquet
-from rdpipe.datasets import fashion_mnist, images, mnist, shapes3d, smallnorb
+from rdpipe.datasets import cifar10, dsprites, fashion_mnist, images, mnist, shapes3d, smallnorb
 from rdpipe.datasets._idx import read_idx
 from rdpipe.datasets._size import resized
 from rdpipe.datasets.smallnorb import read_matrix
@@ -122,9 +122,9 @@ def test_mnist_is_training_then_test_images_padded(module, out, tmp_path, monkey
 
 
 def test_the_published_digests_are_64_hex_digits_and_all_different() -> None:
-    modules = (mnist, fashion_mnist, smallnorb, shapes3d)
+    modules = (mnist, fashion_mnist, smallnorb, shapes3d, dsprites, cifar10)
     digests = [sha256 for module in modules for sha256 in module.FILES.values()]
-    assert len(set(digests)) == 4 + 4 + 6 + 1
+    assert len(set(digests)) == 4 + 4 + 6 + 1 + 1 + 1
     assert all(len(sha256) == 64 and int(sha256, 16) for sha256 in digests)
 
 
@@ -594,7 +594,7 @@ def test_a_missing_file_and_a_changed_one_are_told_apart(out, tmp_path) -> None:
 
 def test_the_examples_of_the_documentation_are_valid_overlays() -> None:
     examples = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "datasets.md").read_text(), re.S)
-    assert len(examples) == 3
+    assert len(examples) == 4
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     for example in examples:  # the last goes on with the one before
         merge(config, yaml.safe_load(example))
@@ -603,7 +603,7 @@ def test_the_examples_of_the_documentation_are_valid_overlays() -> None:
 
 def test_the_documentation_names_every_file_and_mirror() -> None:
     text = (ROOT / "docs" / "datasets.md").read_text()
-    for module in (mnist, fashion_mnist, smallnorb, shapes3d):
+    for module in (mnist, fashion_mnist, smallnorb, shapes3d, dsprites, cifar10):
         assert module.MIRRORS[0] in text
         for name in module.FILES:
             stem, _, end = name.rpartition("-" if module is smallnorb else "/")

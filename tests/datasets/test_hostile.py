@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tarfile
 import zipfile
 import zlib
 from functools import partial
@@ -23,7 +24,7 @@ from PIL import Image
 
 from rdpipe.common import own_files
 from rdpipe.common.errors import RdpipeError
-from rdpipe.datasets import _idx, images, shapes3d, smallnorb
+from rdpipe.datasets import _idx, cifar10, dsprites, images, shapes3d, smallnorb
 from rdpipe.study.own_files import count
 
 MEMORY = 48e6  # bytes that refusing any of these files may take
@@ -37,6 +38,10 @@ def read(path: Path) -> object:
         return _idx.read_idx(path, 3)
     if path.name.endswith("mat.gz"):
         return smallnorb.read_matrix(path, UINT8)
+    if path.name.endswith("tar.gz"):
+        return cifar10.read(path)
+    if path.name.endswith("sprites.npz"):
+        return dsprites.read(path, 32)
     if path.suffix == ".h5":
         return shapes3d.read(path, 32)
     count(path)
@@ -59,14 +64,29 @@ def header(
     return file.getvalue()
 
 
-def zipped(data: bytes, promised: int, name: str = "images.npy") -> bytes:
-    """An archive with one file, whose directory promises more bytes than there are."""
+def zipped(data: bytes, promised: int, name: str = "images.npy", **others: bytes) -> bytes:
+    """An archive whose directory promises more bytes of its first file than there are."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, data)
+        for other, content in others.items():
+            archive.writestr(f"{other}.npy", content)
     raw = bytearray(file.getvalue())
     struct.pack_into("<I", raw, raw.index(b"PK\x01\x02") + 24, promised)
     return bytes(raw)
+
+
+def sprites(shape: tuple[int, ...], promised: int, data: bytes = b"", **values: object) -> bytes:
+    """An archive in the form of dSprites with as many images as its header promises."""
+    factors = header((shape[0], 6), **{"descr": "<f8", **values}) + bytes(1000)
+    return zipped(header(shape) + data, promised, "imgs.npy", latents_values=factors)
+
+
+def tarred(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """The header of a file in a tar archive."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
 
 
 def zeros(start: bytes, times: int) -> bytes:
@@ -114,6 +134,7 @@ def gif(width: int, height: int) -> bytes:
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) print\n%%EOF\n"
 IDX = bytes([0, 0, 8, 3])
 NORB = struct.pack("<ii", 0x1E3D4C55, 4)
+BATCH = "cifar-10-batches-bin/data_batch_1.bin"
 BOMBS = {
     "terabytes.npy": header((10**6, 10**3, 10**3)),
     "more-than-numbers-hold.npy": header((2**40, 2**40, 2**40)),
@@ -133,6 +154,14 @@ BOMBS = {
     "wraps-to-zero.mat.gz": gzip.compress(NORB + struct.pack("<iiii", 2**30, 2**30, 16, 1)),
     "negative.mat.gz": gzip.compress(NORB + struct.pack("<iiii", -2, -2, 1, 1) + bytes(4)),
     "bomb.mat.gz": zeros(NORB + struct.pack("<iiii", 9, 2, 4, 4), 100),
+    "terabytes.sprites.npz": sprites((10**9, 64, 64), 2**32 - 2),
+    "large.sprites.npz": sprites((737_280, 64, 64), 2**32 - 2),
+    "bomb.sprites.npz": sprites((737_280, 64, 64), 2**32 - 2, bytes(10**7)),
+    "objects.sprites.npz": sprites((8, 64, 64), 2**20, bytes(8 * 64 * 64), descr="|O"),
+    "terabytes.tar.gz": gzip.compress(tarred(BATCH, 2**50)),
+    "long-name.tar.gz": zeros(tarred(BATCH, 2**33, tarfile.GNUTYPE_LONGNAME), 100),
+    "bomb.tar.gz": zeros(tarred(BATCH, 3073 * 9999), 100),
+    "many.tar.gz": gzip.compress(10_000 * tarred("x", 3073 * 9999)),
     "gigapixels.png": png(2**31 - 1, 2**31 - 1),
     "bomb.png": png(12_000, 12_000),
     "gigapixels.tif": tiff(2**31, 2**31),
@@ -299,6 +328,7 @@ def _whole_files() -> dict[str, bytes]:
     found = {
         "x.idx.gz": IDX + struct.pack(">III", 8, 4, 4) + pixels.tobytes(),
         "x.mat.gz": NORB + struct.pack("<iiii", 4, 2, 4, 4) + pixels.tobytes(),
+        "x.tar.gz": _batches(),
         "x.csv": table.to_csv(index=False).encode(),
         "x.parquet": table.to_parquet(),
     }
@@ -307,6 +337,9 @@ def _whole_files() -> dict[str, bytes]:
         "y.npy": partial(np.save, arr=pixels / 255),
         "x.npz": partial(np.savez, images=pixels, x=pixels),
         "y.npz": partial(np.savez_compressed, only=pixels),
+        "x.sprites.npz": partial(
+            np.savez_compressed, imgs=pixels % 2, latents_values=np.zeros((8, 6))
+        ),
     }.items():
         file = io.BytesIO()
         save(file)
@@ -319,6 +352,16 @@ def _whole_files() -> dict[str, bytes]:
             Image.fromarray(array).save(file, kind, exif=exif)
             found[f"{name}.{kind}"] = file.getvalue()
     return found
+
+
+def _batches() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name in cifar10.BATCHES:
+            info = tarfile.TarInfo(name)
+            info.size = 3073
+            archive.addfile(info, io.BytesIO(bytes(3073)))
+    return file.getvalue()
 
 
 WHOLE = _whole_files()

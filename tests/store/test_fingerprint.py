@@ -99,6 +99,8 @@ CLOSURES = {
     "datasets.fashion_mnist": PUBLIC + "datasets._gzipped datasets._idx",
     "datasets.smallnorb": PUBLIC + "datasets._gzipped",
     "datasets.shapes3d": PUBLIC + "common.npy",
+    "datasets.dsprites": PUBLIC + "common.npy",
+    "datasets.cifar10": PUBLIC + "datasets._gzipped",
     "datasets.images": DATASET + "common.npy common.own_files datasets._room",
     "splits": "common common.files",
     "neighbours": "common common.files common.precision",

@@ -28,7 +28,10 @@ PLACES = {
     "FashionMNIST": ("datasets.fashion-mnist", EVERYTHING),
     "SmallNORB": ("datasets.smallnorb", EVERYTHING),
     "Shapes3D": ("datasets.shapes3d", EVERYTHING),
-    "Images": ("datasets.own", EVERYTHING - RUNS),  # no experiment studies them
+    # no experiment studies these
+    "DSprites": ("datasets.dsprites", EVERYTHING - RUNS),
+    "CIFAR10": ("datasets.cifar10", EVERYTHING - RUNS),
+    "Images": ("datasets.own", EVERYTHING - RUNS),
     "CV": ("splits.cv-16k", EVERYTHING - {"datasets"}),
     "CD": ("splits.cd-16k", EVERYTHING - {"datasets"}),
     "Checkerboard": ("splits.checkerboard", EVERYTHING - {"datasets"}),
@@ -56,6 +59,7 @@ VALUES = {
         "angle": [0, 360], "hue": [0, 0.875], "scale": [2, 5], "x": [8, 23], "y": [8, 22],
     },
     "MNIST.size": 30, "FashionMNIST.size": 30, "SmallNORB.size": 48, "Shapes3D.size": 16,
+    "DSprites.size": 16, "CIFAR10.size": 16,
     "Images.images": "b.npy", "Images.factors": "b.csv", "Images.size": [8, 9],
     "CV.dataset": "shapes3d", "CD.dataset": "shapes3d", "Checkerboard.dataset": "shapes3d",
     "MLP.prior": "flow", "CNN.prior": {"kind": "mixture", "components": 3},
@@ -91,14 +95,17 @@ SETTINGS += ["Claim.roles"]  # the keys of a claim that are no field of its mode
 
 
 def study():
-    """The paper's study with images of one's own, a split of these, and every kind of prior."""
+    """The paper's study with every kind of dataset, a split of each, and every kind of prior."""
     config = copy.deepcopy(PAPER)
     for prior in ("mixture", "vamp", "flow"):
         config["archs"][prior] = {"kind": "mlp", "layers": 1, "prior": {"kind": prior}}
     config["experiments"]["priors"] = {"splits": ["cv-16k"], "archs": ["mixture", "vamp", "flow"]}
     config["figures"]["priors"] = {"draw": "fig7", "experiment": "priors"}
     config["datasets"]["own"] = dict(OWN)
-    config["splits"]["own"] = {"dataset": "own", "kind": "cv", "n_train": 512}
+    for kind in ("dsprites", "cifar10"):
+        config["datasets"][kind] = {"kind": kind}
+    for dataset in ("own", "dsprites", "cifar10"):
+        config["splits"][dataset] = {"dataset": dataset, "kind": "cv", "n_train": 512}
     config["figures"]["fig3"]["draw"] = "fig3"
     return config
 

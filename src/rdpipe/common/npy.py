@@ -38,6 +38,8 @@ class Array:
     shape: tuple[int, ...]
     dtype: "np.dtype"
     nbytes: int
+    start: int  # bytes of the header
+    fortran: bool  # whether the first axis varies fastest
     whole: bool  # whether the file has all the bytes that the header promises
     bomb: bool  # whether the bytes are packed more densely than images ever are
 
@@ -47,6 +49,21 @@ class Array:
 
         self.file.seek(0)
         return npy.read_array(self.file, allow_pickle=False)
+
+    def blocks(self, rows: int) -> Iterator["np.ndarray"]:
+        """The array in blocks of so many rows, for arrays that need not be in memory at once.
+
+        Raises ValueError if the rows do not lie one after the other, or the file ends early.
+        """
+        import numpy as np
+
+        if self.fortran:
+            raise ValueError("its array is in Fortran order")
+        self.file.seek(self.start)
+        for first in range(0, self.shape[0], rows):
+            shape = (min(rows, self.shape[0] - first), *self.shape[1:])
+            data = self.file.read(math.prod(shape) * self.dtype.itemsize)
+            yield np.frombuffer(data, self.dtype).reshape(shape)
 
 
 @contextmanager
@@ -70,10 +87,23 @@ def opened(path: Path) -> Iterator[Array]:
             chosen = "images.npy" if "images.npy" in names or len(names) != 1 else names[0]
             if chosen not in names:
                 raise NoImages(names)
-            packed = archive.getinfo(chosen)
-            # zipfile gives at most `file_size` bytes, whatever the packed data hold
-            with archive.open(packed) as member:
-                yield _array(member, packed.file_size, packed.compress_size)
+            with member(archive, chosen) as array:
+                yield array
+
+
+@contextmanager
+def member(archive: zipfile.ZipFile, name: str) -> Iterator[Array]:
+    """The array of one file of an `.npz` archive. No other file of the archive is read.
+
+    Raises
+    ------
+    Exception
+        Whatever zipfile and NumPy raise if there is no such file, or on bytes of another form.
+    """
+    packed = archive.getinfo(name)
+    # zipfile gives at most `file_size` bytes, whatever the packed data hold
+    with archive.open(packed) as file:
+        yield _array(file, packed.file_size, packed.compress_size)
 
 
 def _array(file: IO[bytes], size: int, packed: int) -> Array:
@@ -83,7 +113,8 @@ def _array(file: IO[bytes], size: int, packed: int) -> Array:
     head = BytesIO(file.read(HEAD))  # a longer header is cut off, and refused
     version = npy.read_magic(head)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(head)
-    nbytes = math.prod(shape) * dtype.itemsize
-    whole = min(shape, default=0) >= 0 and head.tell() + nbytes <= size
-    return Array(file, shape, dtype, nbytes, whole, size > max(SMALL, DENSE * packed))
+    shape, fortran, dtype = read(head)
+    start, nbytes = head.tell(), math.prod(shape) * dtype.itemsize
+    whole = min(shape, default=0) >= 0 and start + nbytes <= size
+    bomb = size > max(SMALL, DENSE * packed)
+    return Array(file, shape, dtype, nbytes, start, fortran, whole, bomb)

@@ -20,6 +20,8 @@ DATASETS = {
     "fashion_mnist": "Fashion-MNIST",
     "smallnorb": "SmallNORB",
     "shapes3d": "3dShapes",
+    "dsprites": "dSprites",
+    "cifar10": "CIFAR-10",
 }
 """Each kind of dataset; another kind goes by the name of the dataset in the study."""
 

@@ -24,7 +24,7 @@ from rdpipe.study.settings._base import (
     yaml_boolean,
 )
 
-MOST_IMAGES = 100_000_000  # 300 GB; the largest public dataset here has 480,000
+MOST_IMAGES = 100_000_000  # 300 GB; the largest public dataset here has 737,280
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Tetrominoes(_Dataset):
 
 
 class _Public(_Dataset):
-    """A public dataset (Section 4.4). Its official training and test images are pooled."""
+    """A public dataset. Its official training and test images are pooled."""
 
     native: ClassVar[Facts]
     size: Annotated[Count, unit("pixels")] | None = 32
@@ -163,6 +163,20 @@ class Shapes3D(_Public):
     native = Facts(480_000, (64, 64, 3), factors=True)
 
 
+class DSprites(_Public):
+    """dSprites: 737,280 white shapes of 64 × 64 pixels. The paper left it (Section 4.1)."""
+
+    kind: Literal["dsprites"]
+    native = Facts(737_280, (64, 64, 1), factors=True)
+
+
+class CIFAR10(_Public):
+    """CIFAR-10: 60,000 photographs of 32 × 32 pixels in colour, in ten classes."""
+
+    kind: Literal["cifar10"]
+    native = Facts(60_000, (32, 32, 3), factors=False)
+
+
 def _pair(size: Any) -> Any:
     """One number stands for height and width."""
     if type(size) is int:
@@ -210,6 +224,6 @@ class Images(_Dataset):
 
 
 Dataset = Annotated[
-    Tetrominoes | MNIST | FashionMNIST | SmallNORB | Shapes3D | Images,
+    Tetrominoes | MNIST | FashionMNIST | SmallNORB | Shapes3D | DSprites | CIFAR10 | Images,
     Field(discriminator="kind"),
 ]
