@@ -2,7 +2,7 @@
 
 Importing Snakemake takes most of the time of a call that finds nothing to do. The process imports
 nothing of rdpipe before a fork, because each call must read the code of its own checkout. Jobs are
-real processes: in a fork with other libraries loaded, PyTorch rounds differently.
+real processes: a job sets its number of threads before it imports PyTorch.
 """
 
 import gc
