@@ -13,7 +13,8 @@ PAPER = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(
-    ("n", "label"), [(81_920, "82k"), (16_384, "16k"), (147_456, "147k"), (819, "0.8k")]
+    ("n", "label"),
+    [(81_920, "82k"), (16_384, "16k"), (147_456, "147k"), (819, "819"), (150, "150")],
 )
 def test_sizes_are_written_as_in_the_paper(n, label):
     assert _labels.thousands(n) == label

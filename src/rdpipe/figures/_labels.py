@@ -150,8 +150,8 @@ def archs(facts: Sequence[Mapping[str, Any]]) -> list[Arch]:
 
 
 def thousands(n: int) -> str:
-    """A sample size as the paper writes it: 81920 is 82k, 819 is 0.8k."""
-    return f"{n / 1000:.1g}k" if n < 1000 else f"{n / 1000:.0f}k"
+    """A sample size as the paper writes it: 81920 is 82k, 819 is 819."""
+    return f"{n}" if n < 1000 else f"{n / 1000:.0f}k"
 
 
 def split_colours(splits: Sequence[Split]) -> dict[Split, ColorType]:
