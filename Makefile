@@ -39,20 +39,20 @@ demo: $(INSTALLED) ## Run a small study from data to figures (three minutes)
 	@echo "Done: results/figures/fig3.pdf and its like, the claims in results/figures/claims.pdf," \
 		"and the tables in results/tables/*/rd.csv."
 
-tour: $(INSTALLED) ## Draw every figure of Tetrominoes from a small study (ten minutes)
+tour: $(INSTALLED) ## Draw every figure of Tetrominoes from a small study (longer than the demo)
 	$(BIN)/snakemake --configfile config/tour.yaml --cores $(CORES)
 
 test: $(TOOLS) ## Run all tests
 	$(BIN)/pytest -n 2
 
-faults: $(TOOLS) ## Try every fault and a thousand random orders on the store (ten minutes)
+faults: $(TOOLS) ## Try every fault and a thousand random orders on the store
 	FAULTS=all $(BIN)/pytest -n 2 -rP tests/store/test_faults.py tests/store/test_power_cuts.py \
 		tests/store/test_damage.py tests/store/test_interleavings.py
 
-fuzz: $(TOOLS) ## Read 2,000 configs and 2,000 files made to do harm (ten minutes)
+fuzz: $(TOOLS) ## Read 2,000 configs and 2,000 files made to do harm
 	$(BIN)/pytest -n 2 --hypothesis-profile=fuzz tests/study/test_hostile.py tests/datasets/test_hostile.py
 
-soak: $(TOOLS) ## Kill, damage and fill up a tiny study, and compare it with an undisturbed one (15 minutes)
+soak: $(TOOLS) ## Kill, damage and fill up a tiny study, and compare it with an undisturbed one
 	$(BIN)/python -m tests.soak
 
 test-slurm: $(TOOLS) ## Run the study of the tests on a SLURM of this machine's own (as root, on Debian)
@@ -92,7 +92,7 @@ schema: $(INSTALLED) ## Write JSON schemas and docs/settings.md from rdpipe.stud
 	$(BIN)/rdpipe schema --overlay > workflow/schemas/overlay.schema.json
 	$(BIN)/rdpipe settings > docs/settings.md
 
-bench: $(INSTALLED) ## Measure what docs/performance.md shows, in small sizes (ten minutes)
+bench: $(INSTALLED) ## Measure what docs/performance.md shows, in small sizes
 	$(BIN)/python benchmarks/all.py
 
 clean: ## Remove the environment and all caches, but no results

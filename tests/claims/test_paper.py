@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from rdpipe.claims import contrasts
+from rdpipe.claims.entries import all_parts, most_parts
 from rdpipe.claims.intervals import Interval, largest
-from rdpipe.claims.paper import CLAIMS, all_parts, most_parts
+from rdpipe.claims.paper import CLAIMS
 from tests.claims.worlds import (
     CASES,
     distances_as_the_paper_says,

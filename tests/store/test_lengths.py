@@ -43,5 +43,6 @@ def test_items_are_found_by_run_and_length():
     ],
 )
 def test_all_runs_go_on_from_the_last_length_that_the_store_has_of_all(has, before, length):
-    found = longest_states(Store(has), ITEMS, [ONE, OTHER], before, "s")
+    wanted = {run: {before: ITEMS[run][before]} for run in (ONE, OTHER)}
+    found = longest_states(Store(has), ITEMS, wanted, "s")
     assert found == ([Path(f"{beta}/{length}/s") for beta in (0.1, 1.0)] if length else [])

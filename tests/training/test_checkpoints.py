@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rdpipe.common.errors import RdpipeError
+from rdpipe.common.files import read_json
 from rdpipe.common.progress import Progress
 from rdpipe.training import train as training
 from rdpipe.training.pack import Run, Trained
@@ -57,6 +58,24 @@ def test_an_interrupted_training_goes_on_with_the_checkpoints_that_are_left(
     for length, runs in rest.items():
         for run, expected in zip(runs, whole[length], strict=True):
             assert_equal(run, expected)
+
+
+def test_each_run_is_written_at_the_lengths_at_which_it_is_wanted(
+    images: np.ndarray, tmp_path: Path
+) -> None:
+    one, other = ((("beta", run.beta), ("seed", run.seed)) for run in RUNS)
+    wanted = {one: {20: "one at 20", 50: "one at 50"}, other: {50: "other at 50"}}
+    settings = {name: value for name, value in SETTINGS.items() if name != "iterations"}
+    for name, write in training.train_wanted(images, wanted, **settings):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name)
+    found = {
+        path.parent.name: (record["beta"], record["iterations"])
+        for path in tmp_path.glob("*/run.json")
+        for record in [read_json(path)]
+    }
+    assert found == {"one at 20": (0.1, 20), "one at 50": (0.1, 50), "other at 50": (1.0, 50)}
+    assert not list(tmp_path.glob("*/state.safetensors"))
 
 
 def test_a_run_that_diverges_later_is_sound_at_its_checkpoint(

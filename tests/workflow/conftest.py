@@ -69,6 +69,17 @@ class Checkout:
         call = [sys.executable, "-m", "snakemake", *self.arguments(*arguments, **settings)]
         return call if self.privileged else NO_PRIVILEGES + call
 
+    def start(self, *arguments: str, **settings: object) -> subprocess.Popen:
+        """Start Snakemake in a session of its own, so that a signal reaches its jobs alone."""
+        return subprocess.Popen(
+            self.command(*arguments, **settings),
+            cwd=self.path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
     def snakemake(self, *arguments: str, **settings: object) -> Outcome:
         """Run Snakemake to its end."""
         arguments = self.arguments(*arguments, **settings)

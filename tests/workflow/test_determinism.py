@@ -32,22 +32,11 @@ def forget_runs(checkout):
             shutil.rmtree(record.parent)
 
 
-def start(checkout, *arguments, **settings):
-    return subprocess.Popen(
-        checkout.command(*arguments, **settings),
-        cwd=checkout.path,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
 def test_one_job_at_a_time_and_killed_in_between_gives_the_same_bytes(finished, checkout):
     """The other study packed its runs into two jobs, and was not disturbed."""
     expected = numbers(checkout)
     forget_runs(checkout)
-    process = start(checkout, **SINGLE)
+    process = checkout.start(**SINGLE)
     while not list(checkout.path.glob("results/training/half/*/*/*/run.json")):
         assert process.poll() is None
         time.sleep(0.05)
@@ -64,7 +53,7 @@ def test_one_job_at_a_time_and_killed_in_between_gives_the_same_bytes(finished, 
 def test_sigterm_twice_ends_snakemake_at_any_moment(checkout):
     """As a batch system, `timeout` or `docker stop` sends it. The soak tries 50 moments."""
     dice = random.Random(2)
-    process = start(checkout, training={"iterations": 10_000, "save_every": 0.1})
+    process = checkout.start(training={"iterations": 10_000, "save_every": 0.1})
     time.sleep(dice.uniform(1, 6))
     os.killpg(process.pid, signal.SIGTERM)
     time.sleep(dice.uniform(0, 0.3))

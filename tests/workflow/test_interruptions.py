@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from contextlib import suppress
 
@@ -34,14 +33,7 @@ def parameters(checkout):
 def interrupt(checkout, number):
     """Send a signal twice to Snakemake and its job, after a state was saved; what is printed."""
     before = saved(checkout)
-    process = subprocess.Popen(
-        checkout.command(training=LONG),
-        cwd=checkout.path,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    process = checkout.start(training=LONG)
     while saved(checkout) == before and process.poll() is None:
         time.sleep(0.05)
     os.killpg(process.pid, number)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from contextlib import contextmanager
 
 import pytest
@@ -19,20 +18,14 @@ HOW = {"training": {"iterations": 30}}
 def training(checkout):
     """A call of Snakemake that is in the middle of a training until it is killed."""
     checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + WAIT)
-    process = subprocess.Popen(
-        checkout.command(**HOW),
-        cwd=checkout.path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = checkout.start(**HOW)
     wait_for(checkout.path / "reached")
     checkout.edit(ADAPTER, WAIT, "")
     try:
         yield process
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
 
 
 def locks(checkout):

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 import time
 
 import pytest
@@ -170,40 +169,38 @@ def test_a_training_that_is_killed_after_a_setting_changed(checkout):
 
 def test_a_packed_training_that_fails_half_way_loses_no_finished_run(checkout):
     fail = (
-        "            if of_run[length].axes == {'beta': 1, 'seed': 0}:\n"
-        "                raise RuntimeError('half-way')\n"
+        "def half_way(train):\n"
+        "    def fail(*arguments, **settings):\n"
+        "        for item, write in train(*arguments, **settings):\n"
+        "            if item.axes == {'beta': 1, 'seed': 0}: raise RuntimeError('half-way')\n"
+        "            yield item, write\n"
+        "    return fail\n"
     )
-    line = "            if length in of_run:\n"
-    checkout.edit(ADAPTER, line, fail + line)
+    checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + fail)
+    checkout.edit(ADAPTER, "return train_wanted(", "return half_way(train_wanted)(")
     longer = {"training": {"iterations": 30}}
     outcome = checkout.snakemake(**longer)
     assert outcome.code != 0
     assert "RuntimeError: half-way (see results/logs/training/" in outcome.text
     finished = {f"training half/mlp-1 beta=0.1 seed={seed}" for seed in (0, 1)}
     assert outcome.computed == finished
-    checkout.edit(ADAPTER, fail, "")
+    checkout.edit(ADAPTER, "half_way(train_wanted)", "train_wanted")
     assert TRAINING - finished <= checkout.snakemake(**longer).computed
     assert checkout.snakemake(**longer).nothing
 
 
 def test_snakemake_killed_in_mid_study(checkout):
-    """SIGKILL to Snakemake and its jobs while the last of four trainings runs."""
+    """SIGKILL to Snakemake and its jobs while the second of two trainings runs."""
     wait = (
         "if 'beta-1_seed-1' in snakemake.log[0]:\n"
         "    import time; open('reached', 'w').close(); time.sleep(600)\n"
     )
     checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + wait)
     how = SINGLE | {"training": {"iterations": 30, "pack": []}, "betas": [1]}
-    process = subprocess.Popen(
-        checkout.command(**how),
-        cwd=checkout.path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = checkout.start(**how)
     wait_for(checkout.path / "reached")
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     checkout.edit(ADAPTER, wait, "")
     before = objects(checkout)
     outcome = checkout.snakemake(**how)
@@ -230,13 +227,8 @@ def test_everything_killed_while_a_result_is_published(checkout, links):
     )
     checkout.edit(ADAPTER, FIRST_LINE, FIRST_LINE + kill)
     how = SINGLE | {"training": {"iterations": 30, "pack": []}, "betas": [1]}
-    killed = subprocess.run(
-        checkout.command(**how),
-        cwd=checkout.path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # else the kill would reach these tests
-    )
+    killed = checkout.start(**how)
+    killed.communicate()
     assert killed.returncode == -signal.SIGKILL
     checkout.edit(ADAPTER, kill, "")
     before = objects(checkout)

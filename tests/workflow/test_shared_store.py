@@ -44,16 +44,7 @@ def shown(checkout):
 
 def test_two_checkouts_that_are_started_together_end_alike(store, tmp_path):
     checkouts = [make_checkout(tmp_path / name) for name in ("one", "two")]
-    processes = [
-        subprocess.Popen(
-            checkout.command(store=str(store)),
-            cwd=checkout.path,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        for checkout in checkouts
-    ]
+    processes = [checkout.start(store=str(store)) for checkout in checkouts]
     for process in processes:
         text, _ = process.communicate(timeout=300)
         assert process.returncode == 0, text

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rdpipe.claims.intervals import Interval, largest
+from rdpipe.claims.intervals import Interval, difference, largest
 
 
 class Missing(Exception):
@@ -49,6 +49,17 @@ def above(margin: float, name: str, effects: pd.Series | pd.DataFrame, unit: str
 def below(margin: float, name: str, effects: pd.Series | pd.DataFrame, unit: str = "nats") -> Part:
     """The part that all effects, (S,) or (S, C), even the largest, stay below the margin."""
     return Part(name, _largest(effects), "below", margin, unit)
+
+
+def higher(margin: float, name: str, one: pd.DataFrame, other: pd.DataFrame) -> Part:
+    """The part that the highest point of one curve lies above that of another, (S, B) each."""
+    first, second = (frame.to_numpy() for frame in one.align(other, axis=0))
+    return Part(name, difference(first, second), "above", margin)
+
+
+def deeper(margin: float, name: str, one: pd.DataFrame, other: pd.DataFrame) -> Part:
+    """The part that one curve has a deeper minimum inside the grid than another; 0 is none."""
+    return higher(margin, name, *(valley(curve).clip(lower=0) for curve in (one, other)))
 
 
 def shown(part: Part) -> Part:

@@ -1,32 +1,19 @@
 """The paper's claims, each judged from the tables of an experiment.
 
 A claim is a small function. Its keyword parameters are its roles: the splits and architectures
-that it is about. It yields parts. A part is an effect that should lie above a margin, or below it,
-and its interval over seeds decides: *supported* if all of it lies on the claimed side, *not
-supported* if all of it lies on the other, *undetermined* otherwise (too few runs, too much noise,
-or something the claim needs was not run). That a thing is absent (a rise, a gap, a difference) is
-thus only ever supported against a margin, and every margin stands here, before any result. A claim
-is supported if all its deciding parts are, and not supported if any is not. A part that is only
-shown does not count.
-
-Each interval has 95 % by itself, so that a part is wrongly decided in 2.5 % of studies at most.
-Supporting a claim takes all its parts, which needs no correction for their number; it falls with
-any of them, so it falls wrongly in up to 2.5 % times their number. Across claims no correction is
-made either: of dozens of parts, one or another may be wrong. An interval is over seeds (initial
-weights, order of batches, noise) and conditional on the split, the grid of β, and the examples and
-noise of the evaluation: another split of the same data could give another answer.
+that the claim is about. The function yields the parts of the claim. `entries` says how parts
+conclude a claim, and `margins` has the margins, with their reasons.
 
 The tests are made for the paper's design: 12 β, five seeds, and a deviation over seeds of 1.5 nats.
 One difference between two β then has a standard error of 0.95 nats if seeds scatter independently.
 Five seeds decide it in 80 % of studies if the truth lies 3.6 nats beyond the margin. For the mean
 difference of two curves it is 2.1 nats over a stretch of three β, and 1.0 nats over all β. So the
-absence of a turn, sought at single β, has a margin of 5 nats; differences of curves are judged over
+absence of a turn, sought at single β, has a margin of 5 nats. Differences of curves are judged over
 stretches and over the whole grid. `tests/claims/test_paper.py` simulates how often the verdicts are
 right, wrong and undetermined.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
@@ -41,6 +28,7 @@ from rdpipe.claims.contrasts import (
     at,
     below,
     both_signs,
+    deeper,
     ends,
     larger,
     per_halving,
@@ -51,74 +39,21 @@ from rdpipe.claims.contrasts import (
     stretches,
     valley,
 )
-from rdpipe.claims.intervals import Interval, difference
+from rdpipe.claims.entries import Claim, Test, all_parts, enter, most_parts
+from rdpipe.claims.intervals import Interval
+from rdpipe.claims.margins import (
+    BEST_BETA,
+    GAP,
+    LEAD,
+    RESEMBLANCE,
+    SATURATION,
+    SHAPE,
+    SMALL,
+    SOME,
+    STANDARD_BETA,
+    TURN,
+)
 from rdpipe.claims.roles import Arch, Archs, Split, Splits
-
-# Margins, in nats an image unless said otherwise.
-SHAPE = 1.0
-"""The smallest fall, minimum or difference of RD curves that counts: an image becomes e times more
-or less likely, 2 % of the entropy of a Tetromino (49 nats), too small to see in the figures."""
-TURN = 5.0
-"""The rise of D, as β falls, from which on a curve turns: a tenth of that entropy.
-
-The paper sets U against L ("depending on model capacity, we either observe U-shaped … or L-shaped
-curves"), so one margin parts them, and no curve can be both. It was 1 nat, and all pairs of 12 β
-could then never show that a curve does not rise: the largest upper limit of pairs that are truly
-level lies near 4 nats, at 1.5 nats of deviation and five seeds. At 5 nats, these seeds show in more
-than 80 % of studies that a level curve does not turn, and also that a curve that rises by 11 nats
-does. The U is asked for more than before, the L for less: both for what can be told.
-"""
-GAP = 5.0
-"""What is still "virtually" nothing between two parts or splits: a tenth of that entropy."""
-SMALL = 0.1
-"""The share of its fall that a curve may rise again if its non-monotonicity is of "small degree".
-
-A degree is relative. Where a curve falls by 50 nats, it is the 5 nats that this margin was before;
-TURN is now the margin of a monotonic curve.
-"""
-SATURATION = 0.1
-"""How near to log N, the most it can be, mutual information is saturated: 1 % of log 16,384."""
-LEAD = 0.0
-"""For an optimum: any lead counts."""
-SOME = 0.05
-"""The share of reconstructions from which on "some" of them resemble memorised neighbours."""
-RESEMBLANCE = 0.5
-"""How near, as a share of the distance between dense and sparse, a split resembles the sparse."""
-
-BEST_BETA = 0.1  # the optimum that the paper names for three layers on the sparse split
-STANDARD_BETA = 1.0  # the standard VAE
-
-
-def all_parts(verdicts: Sequence[str]) -> str:
-    """A claim that stands with all its parts and falls with any."""
-    if "not supported" in verdicts:
-        return "not supported"
-    return "undetermined" if "undetermined" in verdicts else "supported"
-
-
-def most_parts(verdicts: Sequence[str]) -> str:
-    """A claim about most cases: it takes more than half, and falls when half do not show it."""
-    if 2 * verdicts.count("supported") > len(verdicts):
-        return "supported"
-    half = 2 * verdicts.count("not supported") >= len(verdicts)
-    return "not supported" if half else "undetermined"
-
-
-Test = Callable[..., Iterator[Part]]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim: its sentence, and the function that tests it.
-
-    A question of ours has a reason for its margins; the paper's claims have none.
-    """
-
-    sentence: str
-    test: Test
-    conclude: Callable[[Sequence[str]], str]
-    reason: str = ""
-
 
 CLAIMS: dict[str, Claim] = {}
 """Every claim by the name of its function."""
@@ -128,12 +63,7 @@ def claim(
     sentence: str, *, conclude: Callable[[Sequence[str]], str] = all_parts
 ) -> Callable[[Test], Test]:
     """Enter a function in CLAIMS, with the sentence of the paper that it tests."""
-
-    def enter(test: Test) -> Test:
-        CLAIMS[test.__name__] = Claim(sentence, test, conclude)
-        return test
-
-    return enter
+    return enter(CLAIMS, sentence, conclude)
 
 
 def _monotone(name: str, curve: pd.DataFrame) -> Iterator[Part]:
@@ -473,9 +403,7 @@ def shapes3d_exception(
 def _deeper(tables: Tables, split: Split, one: Arch, other: Arch) -> Part:
     """The part that test D has a deeper minimum in one architecture than in another."""
     curves = (tables.curve(split, arch, "distortion") for arch in (one, other))
-    first, second = (valley(curve).clip(lower=0) for curve in curves)  # 0 is no minimum
-    interval = difference(*(frame.to_numpy() for frame in first.align(second, axis=0)))
-    return Part(f"{split}: depth of minimum, {one} minus {other}", interval, "above", LEAD)
+    return deeper(LEAD, f"{split}: depth of minimum, {one} minus {other}", *curves)
 
 
 @claim(

@@ -19,12 +19,14 @@ from rdpipe.claims.contrasts import (
     at,
     below,
     both_signs,
+    deeper,
+    higher,
     smaller,
     stretches,
     valley,
 )
-from rdpipe.claims.intervals import difference
-from rdpipe.claims.paper import GAP, LEAD, SHAPE, STANDARD_BETA, Claim, Test, all_parts
+from rdpipe.claims.entries import Claim, Test, all_parts, enter
+from rdpipe.claims.margins import GAP, LEAD, SHAPE, STANDARD_BETA
 from rdpipe.claims.roles import Arch, Archs, Split
 
 SHARE = 0.05
@@ -38,12 +40,7 @@ QUESTIONS: dict[str, Claim] = {}
 
 def question(hypothesis: str, *, reason: str) -> Callable[[Test], Test]:
     """Enter a function in QUESTIONS, with its hypothesis and the reason for its margins."""
-
-    def enter(test: Test) -> Test:
-        QUESTIONS[test.__name__] = Claim(hypothesis, test, all_parts, reason)
-        return test
-
-    return enter
+    return enter(QUESTIONS, hypothesis, all_parts, reason)
 
 
 # --- priors ---------------------------------------------------------------------------------------
@@ -73,9 +70,8 @@ def prior_raises_elbo(
     """The highest test ELBO over β: each learned prior's minus the standard one's."""
     plain = tables.curve(split, standard, "elbo")
     for arch in learned:
-        first, second = tables.curve(split, arch, "elbo").align(plain, axis=0)
-        interval = difference(first.to_numpy(), second.to_numpy())
-        yield Part(f"best test ELBO: {arch} minus {standard}", interval, "above", SHAPE)
+        own = tables.curve(split, arch, "elbo")
+        yield higher(SHAPE, f"best test ELBO: {arch} minus {standard}", own, plain)
 
 
 @question(
@@ -134,8 +130,9 @@ def few_dimensions_cost_distortion(
     tables: Tables, *, split: Split, few: Arch, paper: Arch
 ) -> Iterator[Part]:
     """Test D, mean over β < 1: fewer dimensions minus the paper's ten."""
-    each = (smaller(tables.curve(split, a, "distortion"), STANDARD_BETA) for a in (few, paper))
-    one, other = each
+    one, other = (
+        smaller(tables.curve(split, arch, "distortion"), STANDARD_BETA) for arch in (few, paper)
+    )
     yield above(GAP, f"test D at β < 1: {few} minus {paper}", _mean(one - other))
 
 
@@ -166,13 +163,10 @@ def more_dimensions_overfit(
     tables: Tables, *, split: Split, paper: Arch, more: Archs
 ) -> Iterator[Part]:
     """Depth of the minimum of test D: of more dimensions minus of ten."""
-    plain = valley(tables.curve(split, paper, "distortion")).clip(lower=0)
+    plain = tables.curve(split, paper, "distortion")
     for arch in more:
-        own = valley(tables.curve(split, arch, "distortion")).clip(lower=0)
-        first, second = own.align(plain, axis=0)
-        interval = difference(first.to_numpy(), second.to_numpy())
-        name = f"depth of the minimum of test D: {arch} minus {paper}"
-        yield Part(name, interval, "above", LEAD)
+        own = tables.curve(split, arch, "distortion")
+        yield deeper(LEAD, f"depth of the minimum of test D: {arch} minus {paper}", own, plain)
 
 
 # --- length of training ---------------------------------------------------------------------------
@@ -185,14 +179,9 @@ def more_dimensions_overfit(
 def length_deepens_minimum(tables: Tables, *, split: Split, shallow: Arch) -> Iterator[Part]:
     """Depth of the minimum of test D: after the whole training minus at the first checkpoint."""
     first, last = _ends(tables)
-    early, late = (
-        valley(tables.curve(split, shallow, "distortion", iteration=n)).clip(lower=0)
-        for n in (first, last)
-    )
-    one, other = late.align(early, axis=0)
-    interval = difference(one.to_numpy(), other.to_numpy())
+    early, late = (tables.curve(split, shallow, "distortion", iteration=n) for n in (first, last))
     name = f"depth of the minimum of test D: after {last:,} minus after {first:,} iterations"
-    yield Part(name, interval, "above", SHAPE)
+    yield deeper(SHAPE, name, late, early)
 
 
 @question(

@@ -20,17 +20,32 @@ def by_run(items: Sequence[Item], end: int) -> dict[Axes, dict[int, Item]]:
 
 
 def longest_states(
-    job: Job, items: Mapping[Axes, Mapping[int, Item]], runs: Sequence[Axes], before: int, name: str
+    job: Job,
+    items: Mapping[Axes, Mapping[int, Item]],
+    wanted: Mapping[Axes, Mapping[int, Item]],
+    name: str,
 ) -> list[Path]:
-    """The states of all the runs at the last length below `before` of which the store has them.
+    """The states from which the trainings of the wanted runs can go on.
 
-    Without such a length, none. `name` is the file's.
+    Parameters
+    ----------
+    items, wanted
+        All items of the job, and those that are to be computed, as `by_run` returns them.
+    name
+        Name of the file with a state.
+
+    Returns
+    -------
+    list of Path
+        One state for each wanted run, all of one length: the longest below all wanted lengths of
+        which the store has every state. Empty if there is none.
     """
-    lengths = {length for run in runs for length in items[run] if length < before}
+    before = min(length for of_run in wanted.values() for length in of_run)
+    lengths = {length for run in wanted for length in items[run] if length < before}
     for length in sorted(lengths, reverse=True):
-        at_length = (items[run].get(length) for run in runs)
+        at_length = (items[run].get(length) for run in wanted)
         states = [job.stored(item, name) if item else None for item in at_length]
         found = [path for path in states if path]
-        if len(found) == len(runs):
+        if len(found) == len(wanted):
             return found
     return []

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +35,10 @@ from rdpipe.training.pack import (
     note,
     trained,
 )
+
+Axes = tuple[tuple[str, Any], ...]
+"""β and seed of a run, with their names."""
+Wanted = TypeVar("Wanted")
 
 _NO_MEMORY = re.compile("out of memory|ALLOC_FAILED")
 STRETCH = 2.0  # seconds of steps between looks at the clock and at `stop`
@@ -165,6 +169,39 @@ def train_to(
                     for i, run in enumerate(runs)
                 ],
             )
+
+
+def train_wanted(
+    images: np.ndarray,
+    wanted: Mapping[Axes, Mapping[int, Wanted]],
+    *,
+    keep_states: bool = False,
+    **how: Any,
+) -> Iterator[tuple[Wanted, Callable[[Path], None]]]:
+    """Train runs, each to the lengths at which it is wanted.
+
+    Parameters
+    ----------
+    images
+        Training part, uint8 (N, H, W, C).
+    wanted
+        By β and seed of each run, and by the number of iterations: what to yield there.
+    keep_states
+        Whether the states of the runs are written, too.
+    how
+        See `train_to` for the other arguments.
+
+    Yields
+    ------
+    object, callable
+        What is wanted, and the function that writes the run into a folder (see `write_run`). Call
+        it before the next one is asked for.
+    """
+    lengths = sorted({length for of_run in wanted.values() for length in of_run})
+    for length, runs in train_to(images, [Run(**dict(axes)) for axes in wanted], lengths, **how):
+        for of_run, run in zip(wanted.values(), runs, strict=True):
+            if length in of_run:
+                yield of_run[length], partial(write_run, run=run, keep_state=keep_states)
 
 
 def parameter_type(precision: str) -> torch.dtype:

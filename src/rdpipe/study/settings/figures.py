@@ -52,7 +52,7 @@ class Claim(Model):
     __pydantic_extra__: dict[str, Players]
 
     name: Name
-    """A claim that `rdpipe.claims.paper` knows."""
+    """A claim of `rdpipe.claims.paper`, or a question of `rdpipe.claims.questions`."""
     experiment: Name
     """The experiment whose tables it is judged by."""
 
