@@ -116,8 +116,13 @@ def study(rows: Rows) -> Figure:
         ("images", True): "images",
         ("iterations", True): "iterations of each run",
     }
+    panels = {
+        (grows, pack): label
+        for (grows, pack), label in panels.items()
+        if len({row[grows] for row in those(rows, grows=grows, pack=pack)}) > 1
+    }
     cores = sorted({row["cores"] for row in rows})
-    drawn = figure.subplots(1, len(panels))
+    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, ((grows, pack), label) in zip(drawn, panels.items(), strict=True):
         chosen = sorted(those(rows, grows=grows, pack=pack), key=lambda row: row[grows])
         one, below = those(chosen, cores=1), 0.0

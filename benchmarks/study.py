@@ -130,6 +130,15 @@ def rows(given: Any) -> Iterator[Row]:
         yield {**measured[size], **axes, "multiply_adds_per_second": speed}
 
 
+def saved(rows: Iterator[Row], path: Path | None) -> Iterator[Row]:
+    """The rows, all of which are written after each: a call may be cut off."""
+    kept = []
+    for row in rows:
+        kept.append(row)
+        save(path, kept)
+        yield row
+
+
 def main() -> None:
     """Print one line a study; write them all to --json."""
     options = parser(__doc__)
@@ -139,7 +148,7 @@ def main() -> None:
     options.add_argument("--cores", type=int, nargs="+", default=[1, 2])
     given = options.parse_args()
     torch.set_num_threads(1)
-    save(given.json, show("Whole studies, seconds", rows(given), COLUMNS))
+    show("Whole studies, seconds", saved(rows(given), given.json), COLUMNS)
 
 
 if __name__ == "__main__":

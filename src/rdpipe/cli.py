@@ -52,12 +52,15 @@ HELD = {
 def check(overlays: Configs = None, configfile: Configfile = False) -> None:
     """Check a configuration, and show how many runs each target needs.
 
-    It also looks for images of your own, and counts them.
+    The targets of a plain `snakemake` come first. Images of your own are looked for, and counted.
     """
     plan = _plan(overlays or [])
     study = plan.study
+    if faults := list(own_files.faults(study)):
+        typer.echo("\n".join(faults), err=True)
+        raise typer.Exit(code=1)
     table = Table("target", "experiments", "runs", "address", title="What each target needs")
-    for name in plan.targets:
+    for name in dict.fromkeys([*study.targets, *plan.targets]):  # first what a plain call makes
         node = plan.figures.get(name) or plan.tables[name]
         runs, tables = plan.target_runs([name]), plan.target_tables([name])
         table.add_row(name, ", ".join(one.name for one in tables), f"{runs:,}", node.address)
@@ -67,9 +70,6 @@ def check(overlays: Configs = None, configfile: Configfile = False) -> None:
         f"of {study.training.iterations:,} iterations, each with one of {len(study.betas)} betas "
         f"and one of {len(study.seeds)} seeds."
     )
-    if faults := list(own_files.faults(study)):
-        typer.echo("\n".join(faults), err=True)
-        raise typer.Exit(code=1)
 
 
 @app.command()
