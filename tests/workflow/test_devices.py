@@ -12,7 +12,7 @@ from .conftest import Outcome, make_checkout
 pytestmark = pytest.mark.workflow
 
 LEASE = re.compile(r"device (\S+) of 0, 1, 2, 3 is leased")
-RUNS = "    runs = [Run("
+TRAINING = "    wanted = by_run("
 # put into the training adapter: its four jobs hold their leases at the same time
 TOGETHER = """
     import os, pathlib, time
@@ -29,7 +29,7 @@ def test_jobs_compute_on_different_devices(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     without_nvidia_smi(tmp_path / "bin", monkeypatch)
     checkout.edit("src/rdpipe/common/devices.py", '"/tmp/rdpipe-devices"', f'"{tmp_path}/locks"')
-    checkout.edit("workflow/scripts/training.py", RUNS, TOGETHER + RUNS)
+    checkout.edit("workflow/scripts/training.py", TRAINING, TOGETHER + TRAINING)
     single = {"training": {"pack": []}, "evaluation": {"pack": []}}
     call = checkout.command("--resources", "gpu=4", **single)
     done = subprocess.run(
