@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 TOOLS := .venv/.tools
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tour test faults fuzz soak test-slurm lint format lock schema bench clean
+.PHONY: help install demo tour test test-long faults fuzz soak test-slurm lint format lock schema bench clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -42,8 +42,11 @@ demo: $(INSTALLED) ## Run a small study from data to figures (three minutes)
 tour: $(INSTALLED) ## Draw every figure of Tetrominoes from a small study (longer than the demo)
 	$(BIN)/snakemake --configfile config/tour.yaml --cores $(CORES)
 
-test: $(TOOLS) ## Run all tests
-	$(BIN)/pytest -n 2
+test: $(TOOLS) ## Run the tests, without the longest
+	$(BIN)/pytest -n 2 -m "not long"
+
+test-long: $(TOOLS) ## Run the longest: whole studies changed, killed, run side by side
+	$(BIN)/pytest -n 2 -m long
 
 faults: $(TOOLS) ## Try every fault and a thousand random orders on the store
 	FAULTS=all $(BIN)/pytest -n 2 -rP tests/store/test_faults.py tests/store/test_power_cuts.py \

@@ -8,6 +8,7 @@ from .test_reruns import EVALUATION, TRAINING
 pytestmark = pytest.mark.workflow
 
 
+@pytest.mark.long
 def test_lengthening_a_study_computes_only_what_is_new(checkout):
     """The tests' study trains for 20 iterations."""
     longer = {"training": {"iterations": 40, "checkpoints": [20], "keep_states": True}}

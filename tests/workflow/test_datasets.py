@@ -36,6 +36,7 @@ def test_missing_files_of_a_dataset_stop_nothing_else(checkout, no_network):
     assert not (figures / "fig7.pdf").exists()
 
 
+@pytest.mark.long
 def test_ones_own_images_count_by_their_content(checkout):
     images = np.random.default_rng(0).integers(0, 256, (60, 8, 6), np.uint8)
     np.save(checkout.path / "one.npy", images)

@@ -32,6 +32,7 @@ def forget_runs(checkout):
             shutil.rmtree(record.parent)
 
 
+@pytest.mark.long
 def test_one_job_at_a_time_and_killed_in_between_gives_the_same_bytes(finished, checkout):
     """The other study packed its runs into two jobs, and was not disturbed."""
     expected = numbers(checkout)

@@ -24,6 +24,7 @@ TOGETHER = """
 """
 
 
+@pytest.mark.long
 def test_jobs_compute_on_different_devices(tmp_path, monkeypatch):
     checkout = make_checkout(tmp_path / "rdpipe")  # the lock of devices is in no fingerprint
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")

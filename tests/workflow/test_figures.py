@@ -33,6 +33,7 @@ OF_BOTH = [
 OF_THEIR_OWN = ["fig6", "early_stopping", "ablations"]
 
 
+@pytest.mark.long
 def test_every_figure_is_drawn_from_what_the_workflow_measures(checkout):
     targets = [*OF_BOTH, *OF_THEIR_OWN, "claims"]
     figures = {name: {"experiment": "both"} for name in OF_BOTH}

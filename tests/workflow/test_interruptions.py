@@ -45,6 +45,7 @@ def interrupt(checkout, number):
     return text
 
 
+@pytest.mark.long
 def test_a_training_that_is_told_to_end_ends_with_the_numbers_of_another(checkout, tmp_path):
     """SIGTERM to Snakemake and its job at once, as a batch system sends it; then Ctrl-C."""
     other = checkout.clone(tmp_path / "other")

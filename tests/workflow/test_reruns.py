@@ -89,6 +89,7 @@ def gelu(h):
 '''
 
 
+@pytest.mark.long
 def test_a_new_kind_of_architecture_computes_only_its_own_runs(checkout):
     """Two files: its module, and its settings."""
     (checkout.path / "src/rdpipe/vae/gelu_mlp.py").write_text(GELU, "utf-8")
@@ -112,6 +113,7 @@ def test_a_line_in_a_figure_module(checkout):
     assert checkout.snakemake().computed == {"figures fig3"}
 
 
+@pytest.mark.long
 def test_a_line_in_the_training_engine_and_back_again(checkout):
     checkout.edit("src/rdpipe/training/engine.py", "beta2=0.999", "beta2=0.99")
     assert checkout.snakemake().computed == TRAINING | DOWNSTREAM
@@ -126,6 +128,7 @@ def test_the_generators_code_with_the_same_bytes_out(checkout):
     assert outcome.stored == EVERYTHING - {"datasets tiny"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [{}, SINGLE], ids=["packed", "single"])
 def test_a_beta_added_and_removed(checkout, how):
     outcome = checkout.snakemake(betas=[0.1, 1, 5], **how)
@@ -139,6 +142,7 @@ def test_a_beta_added_and_removed(checkout, how):
     assert outcome.computed == {"tables fig3", "figures fig3"}
 
 
+@pytest.mark.long
 def test_iterations_changed_and_changed_back(checkout, tmp_path):
     """The plain names show the study that was called last; copied results do as well."""
     figure = checkout.path / "results/figures/fig3.csv"
@@ -153,6 +157,7 @@ def test_iterations_changed_and_changed_back(checkout, tmp_path):
     assert figure.read_text() == before
 
 
+@pytest.mark.long
 def test_a_training_that_is_killed_after_a_setting_changed(checkout):
     """One run of four dies; the others are kept, and the next call does what is left."""
     die = "if 'beta-1_seed-1' in snakemake.log[0]: import os; os.kill(os.getpid(), 9)\n"
@@ -167,6 +172,7 @@ def test_a_training_that_is_killed_after_a_setting_changed(checkout):
     assert checkout.snakemake(**how).nothing
 
 
+@pytest.mark.long
 def test_a_packed_training_that_fails_half_way_loses_no_finished_run(checkout):
     fail = (
         "def half_way(train):\n"
@@ -189,6 +195,7 @@ def test_a_packed_training_that_fails_half_way_loses_no_finished_run(checkout):
     assert checkout.snakemake(**longer).nothing
 
 
+@pytest.mark.long
 def test_snakemake_killed_in_mid_study(checkout):
     """SIGKILL to Snakemake and its jobs while the second of two trainings runs."""
     wait = (
@@ -211,6 +218,7 @@ def test_snakemake_killed_in_mid_study(checkout):
     assert checkout.snakemake(**how).nothing
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("links", [1, 3])
 def test_everything_killed_while_a_result_is_published(checkout, links):
     """SIGKILL to Snakemake and its jobs when some or all links of a training have been set.
@@ -252,6 +260,7 @@ def test_code_edited_while_the_study_runs(checkout):
     assert objects(checkout) == before
 
 
+@pytest.mark.long
 def test_a_damaged_result_is_noticed_and_computed_again(checkout):
     model = next(checkout.path.glob("results/training/half/*/beta-1/seed-0/model.safetensors"))
     damaged = model.resolve()

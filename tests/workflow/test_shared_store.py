@@ -42,6 +42,7 @@ def shown(checkout):
     }
 
 
+@pytest.mark.long
 def test_two_checkouts_that_are_started_together_end_alike(store, tmp_path):
     checkouts = [make_checkout(tmp_path / name) for name in ("one", "two")]
     processes = [checkout.start(store=str(store)) for checkout in checkouts]
@@ -59,6 +60,7 @@ def test_two_checkouts_that_are_started_together_end_alike(store, tmp_path):
         assert checkout.snakemake(store=str(store)).nothing
 
 
+@pytest.mark.long
 def test_another_user_finds_all_that_is_there_and_adds_his_own(finished, store, tmp_path):
     """As root without its privileges, to whom the store belongs no more, but to his group."""
     if os.geteuid():
