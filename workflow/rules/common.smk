@@ -17,9 +17,11 @@ from rdpipe.common.errors import RdpipeError
 from rdpipe.store.fingerprint import title
 from rdpipe.study.plan import RESULTS, RUN_PATH, RUN_STAGES, Plan, address_pattern
 from rdpipe.study.resources import needs
-from rdpipe.store.links import check_room, remove_lost, set_plain_names
+from rdpipe.store.links import check_room, remove_lost
 from rdpipe.store.objects import Store
 from rdpipe.store.roots import register
+from rdpipe.study.ending import Failure, summary
+from rdpipe.study.names import missing, set_names
 from rdpipe.study.own_files import contents
 from rdpipe.study.files import refuse_repeated_keys
 from rdpipe.study.reading import read_study
@@ -39,6 +41,7 @@ try:
 except RdpipeError as error:
     raise WorkflowError(str(error))
 NEEDS = needs(study)
+BEFORE = {"missing": set(), "removed": {}}  # what `begin` found when the call began
 
 # A dry run changes nothing: it takes no lock, and registers no results.
 if workflow.is_main_process and not workflow.output_settings.dryrun:
@@ -74,6 +77,16 @@ def source(stage, name, file):
         if node.stage in RUN_STAGES:
             return settled(node.files(file, runs(stage, wildcards)))
         return settled(node.file(file))
+
+    return paths
+
+
+def settled_inputs(stage):
+    """All inputs of a figure or a table, by the names that its job knows."""
+
+    def paths(wildcards):
+        inputs = plan.inputs(plan.node(stage, wildcards[stage]))
+        return {name: settled(path) for name, path in inputs.items()}
 
     return paths
 
@@ -125,6 +138,25 @@ def check_targets():
             f"{len(missing)} files that this call asked for were not made, such as {missing[0]}; "
             "call snakemake again without options that force or leave out jobs."
         )
+
+
+def begin():
+    """Note what is missing, and let plain names show the results that are there."""
+    BEFORE["missing"] = missing(plan, plan.targets)
+    BEFORE["removed"] = set_names(plan, plan.targets)
+
+
+def end():
+    """Set plain names, and say which figures and tables this call made and what failed."""
+    set_names(plan, plan.targets)
+    asked = [job.rule.name for job in workflow.dag.targetjobs]
+    targets = study.targets if "all" in asked else [name for name in plan.targets if name in asked]
+    failed = workflow.scheduler.failed
+    failures = [
+        Failure(job.rule.name, dict(job.wildcards.items()), Path(job.log[0])) for job in failed
+    ]
+    for line in summary(plan, targets, BEFORE["missing"], BEFORE["removed"], failures):
+        logger.info(line)
 
 
 def runs(stage, wildcards):
