@@ -302,6 +302,9 @@ def test_a_configuration_with_a_fault_is_told_in_one_sentence(checkout):
         "experiments.fig3.splits[0]: there is no split 'haf'; did you mean 'half'?" in outcome.text
     )
     assert "Traceback" not in outcome.text
+    outcome = checkout.snakemake("fgi3", "-n")
+    assert outcome.code != 0
+    assert "study tests has no target 'fgi3'; did you mean 'fig3'" in outcome.text
 
 
 def test_an_address_of_another_study_is_not_computed(checkout):

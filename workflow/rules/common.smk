@@ -7,10 +7,15 @@ import signal
 import sys
 from pathlib import Path
 
-# Here and in all jobs, rdpipe is imported from this checkout, even if another one is installed.
-SOURCE = os.path.join(workflow.basedir, "src")
-sys.path.insert(0, SOURCE)
-os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
+# Here and in all jobs, rdpipe is imported from this checkout, even if another one is installed. If
+# another workflow uses this one as a module from a repository, rdpipe must be installed.
+SOURCE = os.path.join(str(workflow.current_basedir), "../../src")
+if os.path.isdir(SOURCE):
+    SOURCE = os.path.realpath(SOURCE)
+    sys.path.insert(0, SOURCE)
+    os.environ.update(
+        PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])])
+    )
 
 from rdpipe.study import lock, slurm
 from rdpipe.common.errors import RdpipeError
@@ -22,20 +27,38 @@ from rdpipe.store.objects import Store
 from rdpipe.store.roots import register
 from rdpipe.study.ending import Failure, summary
 from rdpipe.study.names import missing, set_names
-from rdpipe.study.own_files import contents
-from rdpipe.study.files import refuse_repeated_keys
+from rdpipe.study.own_files import contents, refuse_splits
+from rdpipe.study.files import read_file
 from rdpipe.study.reading import read_study
 from rdpipe.study.settings.study import STAGES
+from rdpipe.study.targets import check_overlays, check_targets
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+
+def asked():
+    """The targets on the command line, or None if it does not call this workflow.
+
+    Snakemake tells nobody before it has looked for the rules of these names.
+    """
+    called = "snakemake" in Path(sys.argv[0]).parts[-2:]  # as a script, or with `python -m`
+    if called and workflow.modifier.is_main_snakefile():  # else another workflow's module
+        return get_argument_parser().parse_args(sys.argv[1:]).targets
+
+
 try:
+    files = {}
     if workflow.is_main_process:
-        for path in workflow.configfiles:
-            refuse_repeated_keys(Path(path))
+        files = {Path(path): read_file(Path(path)) for path in workflow.configfiles}
     study = read_study(config)
     plan = Plan(study, contents(study, Path(RESULTS) / "sources.json"))
     if workflow.is_main_process:
+        refuse_splits(study)
+        if (targets := asked()) is not None:
+            check_targets(plan, targets)
+            if {*targets} <= {"all"}:
+                check_overlays(files)
         check_room(Path())
         remove_lost(plan.target_files(plan.targets), Path(study.store))
 except RdpipeError as error:
@@ -130,7 +153,7 @@ def handle_sigterm_in_a_thread():
         signal.signal(signal.SIGTERM, lambda *told: _thread.start_new_thread(handler, told))
 
 
-def check_targets():
+def check_made():
     """At the end of a call that failed nowhere: fail if something that was asked for is not there."""
     asked = [file for job in workflow.dag.targetjobs for file in (*job.output, *job.input)]
     if missing := [file for file in map(str, asked) if not os.path.exists(file)]:

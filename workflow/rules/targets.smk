@@ -19,7 +19,7 @@ onerror:
 
 onsuccess:
     end()
-    check_targets()
+    check_made()
 
 
 for target in plan.targets:
