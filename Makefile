@@ -36,8 +36,6 @@ install: $(INSTALLED) ## Create the environment in .venv, as the other targets d
 
 demo: $(INSTALLED) ## Run a small study from data to figures (three minutes)
 	$(BIN)/snakemake --configfile config/demo.yaml --cores $(CORES)
-	@echo "Done: results/figures/fig3.pdf and its like, the claims in results/figures/claims.pdf," \
-		"and the tables in results/tables/*/rd.csv."
 
 tour: $(INSTALLED) ## Draw every figure of Tetrominoes from a small study (longer than the demo)
 	$(BIN)/snakemake --configfile config/tour.yaml --cores $(CORES)

@@ -29,6 +29,28 @@ def test_check_counts_the_runs_of_each_target(call):
     assert "240" in result.output
 
 
+def test_check_names_the_study_and_its_files(call):
+    told = " ".join(call("check", "config/tests.yaml").output.split())
+    assert "Study tests: config.yaml with config/tests.yaml on it" in told
+    assert "results/tests/" in told
+
+
+def test_check_refuses_an_overlay_that_forgets_its_targets(call, tmp_path):
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("experiments: {mine: {splits: [default], archs: [mlp-1]}}")
+    result = call("check", str(overlay))
+    assert result.exit_code == 1
+    assert "add `targets: [mine]`" in result.output
+
+
+def test_the_code_of_another_clone_is_refused(call, tmp_path, monkeypatch):
+    (tmp_path / "src" / "rdpipe").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["check"])
+    assert result.exit_code == 1
+    assert f"has its own in {tmp_path}/src/rdpipe; call `make install` here" in result.output
+
+
 def test_check_takes_overlays(call):
     assert "trains 4 different runs" in call("check", "config/tests.yaml").output
 

@@ -23,9 +23,9 @@ from rdpipe.study.files import read_file
 from rdpipe.study.plan import RESULTS, Plan
 from rdpipe.study.reading import merge, read_study
 from rdpipe.study.settings.study import STAGES
+from rdpipe.study.targets import check_overlays
 
 app = typer.Typer(
-    help="Ask about a study of rdpipe; `snakemake` runs it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -38,6 +38,7 @@ Configs = Annotated[
 Configfile = Annotated[
     bool, typer.Option("--configfile", "--configfiles", help="May stand before overlays.")
 ]
+CONFIG = Path("config.yaml")
 HELD = {
     "needed": "objects that results lead to",
     "in use": "objects and states that jobs use",
@@ -48,6 +49,20 @@ HELD = {
 }
 
 
+@app.callback()
+def refuse_other_code() -> None:
+    """Ask about a study of rdpipe; `snakemake` runs it."""
+    # an environment that two clones use has the code of one; snakemake reads that of the folder
+    here, own = Path("src/rdpipe").resolve(), Path(__file__).parent.resolve()
+    if here.is_dir() and here != own:
+        typer.echo(
+            f"`rdpipe` reads the code of {own}, but this folder has its own in {here}; call "
+            "`make install` here and use its .venv/bin/rdpipe, or set PYTHONPATH=src.",
+            err=True,
+        )
+        raise typer.Exit(code=1)
+
+
 @app.command()
 def check(overlays: Configs = None, configfile: Configfile = False) -> None:
     """Check a configuration, and show how many runs each target needs.
@@ -56,9 +71,13 @@ def check(overlays: Configs = None, configfile: Configfile = False) -> None:
     """
     plan = _plan(overlays or [])
     study = plan.study
+    with _one_sentence():
+        check_overlays({path: read_file(path) for path in [CONFIG, *(overlays or [])]})
     if faults := list(own_files.faults(study)):
         typer.echo("\n".join(faults), err=True)
         raise typer.Exit(code=1)
+    on_it = f" with {', '.join(map(str, overlays))} on it" if overlays else ""
+    _say(f"Study {study.name}: {CONFIG}{on_it}. Its results lie in {RESULTS}/{study.name}/.")
     table = Table("target", "experiments", "runs", "address", title="What each target needs")
     for name in dict.fromkeys([*study.targets, *plan.targets]):  # first what a plain call makes
         node = plan.figures.get(name) or plan.tables[name]
@@ -256,7 +275,7 @@ def _plan(overlays: list[Path]) -> Plan:
     """The plan of config.yaml and overlays; a study that cannot be read ends the command."""
     config: dict[str, Any] = {}
     try:
-        for path in [Path("config.yaml"), *overlays]:
+        for path in [CONFIG, *overlays]:
             merge(config, read_file(path))
         study = read_study(config)
         return Plan(study, own_files.contents(study, Path(RESULTS) / "sources.json"))

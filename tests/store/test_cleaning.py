@@ -221,6 +221,15 @@ def test_links_behind_linked_folders_count(store, tmp_path):
     assert len(list(links(Path("results"), store))) == 1
 
 
+def test_a_result_with_a_plain_name_is_found_under_its_address(store):
+    publish(store.path(KEYS[0]), {"data.txt": Path("results/tables/fig3-0123456789/data.txt")})
+    for place in ("results/a/tables/fig3", "results/z/tables/fig3"):
+        Path(place).parent.mkdir(parents=True)
+        Path(place).symlink_to("../../tables/fig3-0123456789")
+    found = [link.as_posix() for link, _ in links(Path("results"), store)]
+    assert found == ["results/tables/fig3-0123456789/data.txt"]
+
+
 def test_a_store_that_cannot_be_written_keeps_no_roots_and_no_leases(store, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     register(store, Path("results"))

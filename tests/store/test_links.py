@@ -51,13 +51,24 @@ def test_links_into_a_store_elsewhere_outlive_a_move_of_the_results(store, tmp_p
     assert (tmp_path / "moved/data.txt").read_text() == "hello"
 
 
-def test_plain_names_show_the_current_study_or_nothing(tmp_path):
+def test_plain_names_show_the_result_of_their_study_or_nothing(tmp_path):
     (tmp_path / "fig-new.pdf").touch()
-    links = {str(tmp_path / "fig.pdf"): "fig-new.pdf"}
-    set_plain_names(links)
-    assert (tmp_path / "fig.pdf").readlink().name == "fig-new.pdf"
-    set_plain_names({str(tmp_path / "fig.pdf"): "fig-newer.pdf"})
-    assert not (tmp_path / "fig.pdf").is_symlink()
+    name = tmp_path / "mine" / "fig.pdf"
+    assert set_plain_names({str(name): "../fig-new.pdf"}) == {}
+    assert name.resolve() == tmp_path / "fig-new.pdf"
+    removed = set_plain_names({str(name): "../fig-newer.pdf"})
+    assert removed == {str(name): str(tmp_path / "fig-new.pdf")}
+    assert not name.is_symlink()
+
+
+def test_a_plain_name_may_show_an_older_result_until_the_new_one_is_there(tmp_path):
+    name = tmp_path / "mine" / "fig.pdf"
+    for result in ("old", "new"):
+        (tmp_path / f"fig-{result}.pdf").write_text(result)
+        links = {str(name): f"../fig-{result}.pdf"}
+        set_plain_names({str(name): "../fig-next.pdf"}, keep=lambda _: True)
+        set_plain_names(links, keep=lambda _: True)
+        assert name.read_text() == result
 
 
 def test_an_object_without_a_file_that_is_expected_is_told(store, tmp_path):

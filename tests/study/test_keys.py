@@ -49,6 +49,7 @@ PLACES = {
 }
 # Another value of each setting whose type does not give one.
 VALUES = {
+    "Study.name": "other",
     "Study.store": "results/elsewhere",
     "Study.downloads": "elsewhere",
     "Study.betas": [0.1, 1],
@@ -162,7 +163,7 @@ def test_a_setting_moves_the_stages_that_depend_on_it_unless_it_is_neutral(setti
 
 def test_these_settings_are_neutral_and_no_other():
     assert {f"{name}.{field}" for name in MODELS for field in MODELS[name].neutral()} == {
-        "Study.store", "Study.downloads", "Study.targets",
+        "Study.name", "Study.store", "Study.downloads", "Study.targets",
         "Training.keep_states", "Training.pack", "Training.threads", "Training.save_every",
         "Evaluation.pack", "Evaluation.threads",
         "Images.images", "Images.factors",

@@ -1,14 +1,16 @@
 """The user's own images before anything runs: how many there are, and what is missing."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
+from rdpipe.common.errors import RdpipeError
 from rdpipe.study import own_files
-from rdpipe.study.own_files import contents, count, faults
+from rdpipe.study.own_files import contents, count, faults, refuse_splits
 from rdpipe.study.reading import read_study
 from tests import ROOT
 
@@ -77,6 +79,10 @@ def test_a_split_that_leaves_no_test_part_is_told(tmp_path):
     assert list(faults(study(tmp_path / "x.npy", n_train=199))) == []
     (fault,) = faults(study(tmp_path / "x.npy", n_train=200))
     assert fault.startswith("splits.own.n_train: 200 training images leave no test part of dataset")
+    with pytest.raises(RdpipeError, match=f"^{re.escape(fault)}$"):
+        refuse_splits(study(tmp_path / "x.npy", n_train=200))
+    refuse_splits(study(tmp_path / "x.npy", n_train=199))
+    refuse_splits(study(tmp_path / "missing.npy", n_train=199))
 
 
 def test_a_folder_without_pictures_is_told(tmp_path):

@@ -58,6 +58,7 @@ RUNS = {"training", "evaluation", "tables", "figures"}
         ("evaluation.pack", ["seed"], set()),
         ("store", "results/elsewhere", set()),
         ("targets", ["fig1"], set()),
+        ("name", "mine", set()),
     ],
 )
 def test_a_setting_moves_the_stages_that_depend_on_it(setting, value, stages):
@@ -149,12 +150,15 @@ def test_large_seeds_and_small_betas_are_spelled_apart():
     assert len(set(paths)) == len(paths) == 4 * 4
 
 
-def test_a_target_links_plain_names_to_current_results():
-    paper = plan()
-    links = paper.target_links(["fig3"])
-    assert links["results/figures/fig3.pdf"] == f"{paper.figures['fig3'].address}.pdf"
-    assert links["results/tables/fig3"] == paper.tables["fig3"].address
-    assert len(paper.target_files(["fig3"])) == 3 + 6
+def test_a_target_links_plain_names_of_its_study_to_current_results():
+    for name in ("paper", "mine"):
+        study = plan(name=name)
+        links = study.target_links(["fig3"])
+        figure, table = study.figures["fig3"].address, study.tables["fig3"].address
+        assert links[f"results/{name}/figures/fig3.pdf"] == f"../../figures/{figure}.pdf"
+        assert links[f"results/{name}/tables/fig3"] == f"../../tables/{table}"
+        assert len(links) == 4
+        assert len(study.target_files(["fig3"])) == 3 + 6
 
 
 def test_a_figure_needs_the_experiment_it_is_drawn_from_and_no_other():

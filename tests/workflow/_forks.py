@@ -50,16 +50,17 @@ def _server(privileged: bool) -> subprocess.Popen:
 def serve() -> None:
     """Read calls as lines of JSON, and print the exit status of each."""
     import pydantic  # noqa: F401 - what the workflow imports, too
-    from snakemake.cli import get_argument_parser, main
+    from snakemake import cli
 
-    get_argument_parser()  # imports Snakemake's plugins
+    cli.get_argument_parser()  # imports Snakemake's plugins
     gc.freeze()  # else each fork's collector would copy all pages
     for line in sys.stdin:
         arguments, folder, output, environment, umask = json.loads(line)
         child = os.fork()
         if child == 0:
             become(folder, output, environment, umask)
-            main(arguments)
+            sys.argv = [str(Path(cli.__file__).with_name("__main__.py")), *arguments]
+            cli.main(arguments)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 

@@ -17,7 +17,7 @@ def test_lengthening_a_study_computes_only_what_is_new(checkout):
     # what was the end is now a checkpoint, and came from the store
     assert outcome.stored == {f"{run} iterations=20" for run in TRAINING} | EVALUATION
     assert outcome.computed == TRAINING | EVALUATION | {"tables fig3", "figures fig3"}
-    rd = pd.read_parquet(checkout.path / "results/tables/fig3/rd.parquet")
+    rd = pd.read_parquet(checkout.path / "results/tests/tables/fig3/rd.parquet")
     assert rd.groupby("iteration").size().to_dict() == {20: 8, 40: 8}
     assert rd["distortion"].nunique() == 16
     assert checkout.snakemake(**longer).nothing

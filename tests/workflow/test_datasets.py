@@ -31,7 +31,7 @@ def test_missing_files_of_a_dataset_stop_nothing_else(checkout, no_network):
     assert "by hand" in sentence
     assert str(checkout.path / "downloads" / "mnist") in sentence
     assert "Traceback" not in outcome.text
-    figures = checkout.path / "results/figures"
+    figures = checkout.path / "results/tests/figures"
     assert (figures / "fig1.pdf").is_file()
     assert not (figures / "fig7.pdf").exists()
 

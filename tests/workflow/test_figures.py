@@ -43,7 +43,7 @@ def test_every_figure_is_drawn_from_what_the_workflow_measures(checkout):
     outcome = checkout.snakemake(**study)
     assert outcome.code == 0, outcome.text
     for name in targets:
-        numbers = pd.read_csv(checkout.path / f"results/figures/{name}.csv")
+        numbers = pd.read_csv(checkout.path / f"results/tests/figures/{name}.csv")
         assert len(numbers), name
 
 

@@ -29,8 +29,8 @@ def test_a_fresh_study_computes_everything_once(finished):
     assert outcome.computed == EVERYTHING
     assert not outcome.stored
     for name in ("fig1.pdf", "fig3.pdf", "fig3.png", "fig3.csv"):
-        assert (checkout.path / "results/figures" / name).is_file()
-    assert (checkout.path / "results/tables/fig3/rd_summary.csv").is_file()
+        assert (checkout.path / "results/tests/figures" / name).is_file()
+    assert (checkout.path / "results/tests/tables/fig3/rd_summary.csv").is_file()
 
 
 def test_root_computes_what_its_study_lacks(checkout):
@@ -144,17 +144,21 @@ def test_a_beta_added_and_removed(checkout, how):
 
 @pytest.mark.long
 def test_iterations_changed_and_changed_back(checkout, tmp_path):
-    """The plain names show the study that was called last; copied results do as well."""
-    figure = checkout.path / "results/figures/fig3.csv"
+    """The plain names show what their study is now; copied results do as well."""
+    figure = checkout.path / "results/tests/figures/fig3.csv"
     before = figure.read_text()
     longer = {"training": {"iterations": 30}}
     assert checkout.snakemake(**longer).computed == TRAINING | DOWNSTREAM
     assert figure.read_text() != before
+    other = checkout.snakemake(name="other", **longer)
+    assert other.nothing
+    assert "as before  all figures and tables that were asked for, in results/other/" in other.text
     copy = checkout.clone(tmp_path / "copy")
     assert copy.snakemake().nothing
     assert copy.snakemake(**longer).nothing
     assert checkout.snakemake().nothing
     assert figure.read_text() == before
+    assert (checkout.path / "results/other/figures/fig3.csv").read_text() != before
 
 
 @pytest.mark.long
@@ -188,6 +192,8 @@ def test_a_packed_training_that_fails_half_way_loses_no_finished_run(checkout):
     outcome = checkout.snakemake(**longer)
     assert outcome.code != 0
     assert "RuntimeError: half-way (see results/logs/training/" in outcome.text
+    assert "failed     training half/mlp-1: RuntimeError: half-way (results/logs" in outcome.text
+    assert "not made   results/tests/figures/fig3.pdf .png .csv; the result before" in outcome.text
     finished = {f"training half/mlp-1 beta=0.1 seed={seed}" for seed in (0, 1)}
     assert outcome.computed == finished
     checkout.edit(ADAPTER, "half_way(train_wanted)", "train_wanted")
@@ -281,7 +287,7 @@ def test_a_forced_rule_does_not_keep_the_target_from_being_made(checkout):
     outcome = checkout.snakemake("fig3", "-R", "datasets")
     assert outcome.code == 0, outcome.text
     assert not outcome.computed
-    assert (checkout.path / "results/figures/fig3.pdf").is_file()
+    assert (checkout.path / "results/tests/figures/fig3.pdf").is_file()
 
 
 def test_a_call_that_did_not_make_what_was_asked_for_fails(checkout):
@@ -305,6 +311,9 @@ def test_a_configuration_with_a_fault_is_told_in_one_sentence(checkout):
         "experiments.fig3.splits[0]: there is no split 'haf'; did you mean 'half'?" in outcome.text
     )
     assert "Traceback" not in outcome.text
+    outcome = checkout.snakemake("fgi3", "-n")
+    assert outcome.code != 0
+    assert "study tests has no target 'fgi3'; did you mean 'fig3'" in outcome.text
 
 
 def test_an_address_of_another_study_is_not_computed(checkout):

@@ -97,7 +97,7 @@ def give_away(store, mode):
 def test_a_store_whose_disk_is_gone_is_told_and_nothing_is_lost(store, tmp_path):
     checkout = make_checkout(tmp_path / "rdpipe")
     assert checkout.snakemake("fig1", store=str(store)).code == 0
-    before = {path: path.readlink() for path in (checkout.path / "results/figures").iterdir()}
+    before = {path: path.readlink() for path in (checkout.path / "results/tests/figures").iterdir()}
     store.rename(store.with_name("elsewhere"))
 
     def fails_with(sentence):
@@ -116,7 +116,7 @@ def test_a_store_whose_disk_is_gone_is_told_and_nothing_is_lost(store, tmp_path)
 
 
 def test_a_figure_whose_object_is_gone_is_made_anew(checkout):
-    figure = checkout.path / "results/figures/fig1.pdf"
+    figure = checkout.path / "results/tests/figures/fig1.pdf"
     shutil.rmtree(figure.resolve().parent)
     assert checkout.snakemake().computed == {"figures fig1"}
     assert figure.is_file()

@@ -7,38 +7,64 @@ import signal
 import sys
 from pathlib import Path
 
-# Here and in all jobs, rdpipe is imported from this checkout, even if another one is installed.
-SOURCE = os.path.join(workflow.basedir, "src")
-sys.path.insert(0, SOURCE)
-os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
+# Here and in all jobs, rdpipe is imported from this checkout, even if another one is installed. If
+# another workflow uses this one as a module from a repository, rdpipe must be installed.
+SOURCE = os.path.join(str(workflow.current_basedir), "../../src")
+if os.path.isdir(SOURCE):
+    SOURCE = os.path.realpath(SOURCE)
+    sys.path.insert(0, SOURCE)
+    os.environ.update(
+        PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])])
+    )
 
 from rdpipe.study import lock, slurm
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store.fingerprint import title
 from rdpipe.study.plan import RESULTS, RUN_PATH, RUN_STAGES, Plan, address_pattern
 from rdpipe.study.resources import needs
-from rdpipe.store.links import check_room, remove_lost, set_plain_names
+from rdpipe.store.links import check_room, remove_lost
 from rdpipe.store.objects import Store
 from rdpipe.store.roots import register
-from rdpipe.study.own_files import contents
-from rdpipe.study.files import refuse_repeated_keys
+from rdpipe.study.ending import Failure, summary
+from rdpipe.study.names import missing, set_names
+from rdpipe.study.own_files import contents, refuse_splits
+from rdpipe.study.files import read_file
 from rdpipe.study.reading import read_study
 from rdpipe.study.settings.study import STAGES
+from rdpipe.study.targets import check_overlays, check_targets
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+
+def asked():
+    """The targets on the command line, or None if it does not call this workflow.
+
+    Snakemake tells nobody before it has looked for the rules of these names.
+    """
+    called = "snakemake" in Path(sys.argv[0]).parts[-2:]  # as a script, or with `python -m`
+    if called and workflow.modifier.is_main_snakefile():  # else another workflow's module
+        return get_argument_parser().parse_args(sys.argv[1:]).targets
+
+
 try:
+    files = {}
     if workflow.is_main_process:
-        for path in workflow.configfiles:
-            refuse_repeated_keys(Path(path))
+        files = {Path(path): read_file(Path(path)) for path in workflow.configfiles}
     study = read_study(config)
     plan = Plan(study, contents(study, Path(RESULTS) / "sources.json"))
     if workflow.is_main_process:
+        refuse_splits(study)
+        if (targets := asked()) is not None:
+            check_targets(plan, targets)
+            if {*targets} <= {"all"}:
+                check_overlays(files)
         check_room(Path())
         remove_lost(plan.target_files(plan.targets), Path(study.store))
 except RdpipeError as error:
     raise WorkflowError(str(error))
 NEEDS = needs(study)
+BEFORE = {"missing": set(), "removed": {}}  # what `begin` found when the call began
 
 # A dry run changes nothing: it takes no lock, and registers no results.
 if workflow.is_main_process and not workflow.output_settings.dryrun:
@@ -74,6 +100,16 @@ def source(stage, name, file):
         if node.stage in RUN_STAGES:
             return settled(node.files(file, runs(stage, wildcards)))
         return settled(node.file(file))
+
+    return paths
+
+
+def settled_inputs(stage):
+    """All inputs of a figure or a table, by the names that its job knows."""
+
+    def paths(wildcards):
+        inputs = plan.inputs(plan.node(stage, wildcards[stage]))
+        return {name: settled(path) for name, path in inputs.items()}
 
     return paths
 
@@ -117,7 +153,7 @@ def handle_sigterm_in_a_thread():
         signal.signal(signal.SIGTERM, lambda *told: _thread.start_new_thread(handler, told))
 
 
-def check_targets():
+def check_made():
     """At the end of a call that failed nowhere: fail if something that was asked for is not there."""
     asked = [file for job in workflow.dag.targetjobs for file in (*job.output, *job.input)]
     if missing := [file for file in map(str, asked) if not os.path.exists(file)]:
@@ -125,6 +161,25 @@ def check_targets():
             f"{len(missing)} files that this call asked for were not made, such as {missing[0]}; "
             "call snakemake again without options that force or leave out jobs."
         )
+
+
+def begin():
+    """Note what is missing, and let plain names show the results that are there."""
+    BEFORE["missing"] = missing(plan, plan.targets)
+    BEFORE["removed"] = set_names(plan, plan.targets)
+
+
+def end():
+    """Set plain names, and say which figures and tables this call made and what failed."""
+    set_names(plan, plan.targets)
+    asked = [job.rule.name for job in workflow.dag.targetjobs]
+    targets = study.targets if "all" in asked else [name for name in plan.targets if name in asked]
+    failed = workflow.scheduler.failed
+    failures = [
+        Failure(job.rule.name, dict(job.wildcards.items()), Path(job.log[0])) for job in failed
+    ]
+    for line in summary(plan, targets, BEFORE["missing"], BEFORE["removed"], failures):
+        logger.info(line)
 
 
 def runs(stage, wildcards):

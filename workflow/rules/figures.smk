@@ -7,12 +7,7 @@ Out: a PDF, a PNG, and a CSV with the numbers.
 
 rule figures:
     input:
-        unpack(
-            lambda w: {
-                name: settled(path)
-                for name, path in plan.figure_inputs(plan.node("figures", w.figures)).items()
-            }
-        ),
+        unpack(settled_inputs("figures")),
     output:
         pdf="results/figures/{figures}.pdf",
         png=in_report("results/figures/{figures}.png", "picture"),

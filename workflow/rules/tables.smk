@@ -7,13 +7,7 @@ Out: rd, rd_summary and neighbours, each as Parquet and CSV; the reconstructions
 
 rule tables:
     input:
-        metrics=lambda w: settled(
-            plan.table_inputs(plan.node("tables", w.tables), "metrics.parquet")
-        ),
-        reconstructions=lambda w: settled(
-            plan.table_inputs(plan.node("tables", w.tables), "reconstructions.npz")
-        ),
-        distances=lambda w: settled(plan.neighbour_inputs(plan.node("tables", w.tables))),
+        unpack(settled_inputs("tables")),
     output:
         multiext(
             "results/tables/{tables}/",

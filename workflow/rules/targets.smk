@@ -1,24 +1,25 @@
 """Targets: one for every figure and every experiment, by its name.
 
 A target rule, like `all`, has no output. At each call it sets the plain names, such as
-results/figures/fig3.pdf, to the results of the current study.
+results/demo/figures/fig3.pdf, to the results of the current study.
 """
 
 
-# A plain name never shows the result of another study. It is removed if its own result is still to
-# come, or failed.
+# A plain name never shows a result of other settings or inputs. It is removed if its own result is
+# still to come, or failed.
 onstart:
     handle_sigterm_in_a_thread()
     check_cluster()
-    set_plain_names(plan.target_links(plan.targets))
+    begin()
 
 
 onerror:
-    set_plain_names(plan.target_links(plan.targets))
+    end()
 
 
 onsuccess:
-    check_targets()
+    end()
+    check_made()
 
 
 for target in plan.targets:

@@ -179,9 +179,9 @@ class Job:
 
     def _compute(self, items: list[Item], state: Path, compute: Compute) -> None:
         """Compute items together, and store and publish each as soon as it is finished."""
-        shares = Shares(len(items))
+        shares = Shares(map(_length, items))
         try:
-            for item, write in shares.of(compute(items, state)):
+            for item, write in shares.of(compute(items, state), lambda made: _length(made[0])):
                 record = partial(self._record, item, shares)
                 folder = self.store.add(self.key(item), write, record)
                 self._publish(folder, item, f"computed in {shares.seconds():.1f} s")
@@ -234,6 +234,11 @@ class Job:
                 f"the code behind {self.spec['modules'][0]} was edited after this workflow was "
                 "started, so nothing was stored; call snakemake again to compute with the new code."
             )
+
+
+def _length(item: Item) -> tuple[tuple[str, Any], ...]:
+    """What the items have in common that come at the same moment: the length of their training."""
+    return tuple(item.settings.items())
 
 
 def _results_of(link: str) -> Path:

@@ -4,7 +4,7 @@ import errno
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,20 +66,34 @@ def place_link(link: Path, target: str) -> None:
         new.symlink_to(target)
 
 
-def set_plain_names(links: Mapping[str, str]) -> None:
-    """Let plain names show the current study: a link if the result exists, else nothing.
+def set_plain_names(
+    links: Mapping[str, str], keep: Callable[[str], bool] = lambda name: False
+) -> dict[str, str]:
+    """Let plain names show the results of a study, as far as these are there.
 
     Parameters
     ----------
     links
-        Path of a plain name, such as results/figures/fig3.pdf -> the current result beside it.
+        Path of a plain name, such as results/demo/figures/fig3.pdf -> path of its current result,
+        relative to the folder of the name.
+    keep
+        Whether a name whose current result is not there may go on showing an older one. It is asked
+        with the path of the name.
+
+    Returns
+    -------
+    dict
+        Path of each name that was removed -> the older result that it showed.
     """
+    removed = {}
     for name, target in links.items():
         link = Path(name)
-        if (link.parent / target).exists():
+        if Path(os.path.normpath(link.parent / target)).exists():
             place_link(link, target)
-        elif link.is_symlink():
+        elif link.is_symlink() and not keep(name):
+            removed[name] = os.path.normpath(link.parent / link.readlink())
             link.unlink()
+    return removed
 
 
 def leave_the_future(links: Iterable[str]) -> None:

@@ -115,7 +115,8 @@ def forget(store: Store, results: Path) -> None:
 def links(results: Path, store: Store) -> Iterator[tuple[Path, Path]]:
     """All links in a folder that lead to files of objects, each with the path it leads to.
 
-    Folders behind links count, too. The store itself may lie in the folder, and is left out.
+    Folders behind links count, too; links to folders come last, so that a result that has a second
+    name is found under its own. The store itself may lie in the folder, and is left out.
 
     Raises
     ------
@@ -131,22 +132,25 @@ def links(results: Path, store: Store) -> Iterator[tuple[Path, Path]]:
         if not isinstance(error, FileNotFoundError) or Path(error.filename) == results:
             raise error
 
-    for parent, folders, names in os.walk(results, onerror=fails, followlinks=True):
-        try:
-            stat = Path(parent).stat()
-        except FileNotFoundError:  # removed meanwhile
-            continue
-        if (stat.st_dev, stat.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((stat.st_dev, stat.st_ino))
-        for name in names:
-            link = Path(parent, name)
-            with suppress(FileNotFoundError):  # replaced meanwhile
-                if link.is_symlink() and OBJECT.search(
-                    (target := link.readlink()).parent.as_posix()
-                ):
-                    yield link, link.parent / target
+    waiting = [results]
+    while waiting:
+        for parent, folders, names in os.walk(waiting.pop(0), onerror=fails):
+            try:
+                stat = Path(parent).stat()
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            if (stat.st_dev, stat.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            waiting += [path for name in folders if (path := Path(parent, name)).is_symlink()]
+            for name in names:
+                link = Path(parent, name)
+                with suppress(FileNotFoundError):  # replaced meanwhile
+                    if link.is_symlink() and OBJECT.search(
+                        (target := link.readlink()).parent.as_posix()
+                    ):
+                        yield link, link.parent / target
 
 
 def _where(store: Store, results: Path) -> str:

@@ -1,14 +1,15 @@
 """The user's own files, looked at before anything runs: their content, and the number of images.
 
 `contents` is asked at every call of Snakemake, so it remembers the digests of files. `faults` is
-what `rdpipe check` says; a workflow leaves these faults to the datasets' jobs, so that one missing
-file does not stop other work.
+what `rdpipe check` says. A workflow refuses splits that leave no test part, as it does for other
+datasets. It leaves missing files to the jobs of the datasets, so that they do not stop other work.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from rdpipe.common import npy
+from rdpipe.common.errors import RdpipeError
 from rdpipe.common.own_files import PICTURES, content, pictures
 from rdpipe.study.settings.splits import CV
 from rdpipe.study.settings.study import Study
@@ -47,12 +48,32 @@ def faults(study: Study) -> Iterator[str]:
                 "array); add some."
             )
             continue
-        for split_name, split in study.splits.items():
-            if n and isinstance(split, CV) and split.dataset == name and split.n_train >= n:
-                yield (
-                    f"splits.{split_name}.n_train: {split.n_train} training images leave no test "
-                    f"part of dataset {name}, which has {n}; take fewer."
-                )
+    yield from _split_faults(study)
+
+
+def refuse_splits(study: Study) -> None:
+    """Refuse CV splits that leave no test part of the user's own images.
+
+    Raises
+    ------
+    RdpipeError
+        With one sentence for each.
+    """
+    if faults := list(_split_faults(study)):
+        raise RdpipeError("\n".join(faults))
+
+
+def _split_faults(study: Study) -> Iterator[str]:
+    for name, split in study.splits.items():
+        dataset = study.datasets[split.dataset]
+        if not isinstance(split, CV) or not dataset.own_files:
+            continue
+        n = count(dataset.own_files[0])
+        if n and split.n_train >= n:
+            yield (
+                f"splits.{name}.n_train: {split.n_train} training images leave no test part of "
+                f"dataset {split.dataset}, which has {n}; take fewer."
+            )
 
 
 def count(images: Path) -> int | None:

@@ -6,9 +6,11 @@ setting or a changed line of code is a new path, and what exists is current.
 """
 
 import itertools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -87,9 +89,14 @@ class Node:
         """`name-digest`: the path of the result below the stage's folder."""
         return f"{self.name}-{self.digest}"
 
+    @property
+    def path(self) -> str:
+        """Path of this result: a folder, or of a figure, its files without their endings."""
+        return f"{RESULTS}/{self.stage}/{self.address}"
+
     def file(self, name: str) -> str:
         """Path of a file of this result."""
-        return f"{RESULTS}/{self.stage}/{self.address}/{name}"
+        return f"{self.path}/{name}"
 
     def files(self, name: str, runs: Iterable[RunAxes]) -> list[str]:
         """Paths of one file of each run."""
@@ -247,11 +254,7 @@ class Plan:
     def target_files(self, targets: Sequence[str]) -> list[str]:
         """The files that make up some targets."""
         return [
-            *(
-                f"{RESULTS}/figures/{node.address}.{kind}"
-                for node in self._target_figures(targets)
-                for kind in FORMATS
-            ),
+            *(f"{node.path}.{kind}" for node in self._target_figures(targets) for kind in FORMATS),
             *(
                 node.file(f"{name}.{kind}")
                 for node in self.target_tables(targets)
@@ -261,17 +264,34 @@ class Plan:
         ]
 
     def target_links(self, targets: Sequence[str]) -> dict[str, str]:
-        """Plain name of each result of some targets -> the current result beside it."""
+        """Plain name of each result of some targets -> the current result, relative to its folder.
+
+        All plain names lie in `results/<name of the study>/`.
+        """
         return {
-            **{
-                f"{RESULTS}/figures/{node.name}.{kind}": f"{node.address}.{kind}"
-                for node in self._target_figures(targets)
-                for kind in FORMATS
-            },
-            **{
-                f"{RESULTS}/tables/{node.name}": node.address
-                for node in self.target_tables(targets)
-            },
+            name: os.path.relpath(path, Path(name).parent)
+            for node in self.target_nodes(targets)
+            for name, path in self.names(node).items()
+        }
+
+    def target_nodes(self, targets: Iterable[str]) -> list[Node]:
+        """The figures and tables that have a plain name in the results of some targets."""
+        return [*self._target_figures(targets), *self.target_tables(targets)]
+
+    def names(self, node: Node) -> dict[str, str]:
+        """Each plain name of a figure or a table -> its current result."""
+        ends = [f".{kind}" for kind in FORMATS] if node.stage == "figures" else [""]
+        folder = f"{RESULTS}/{self.study.name}/{node.stage}"
+        return {f"{folder}/{node.name}{end}": node.path + end for end in ends}
+
+    def inputs(self, node: Node) -> dict[str, str | list[str]]:
+        """The files that a figure or a table is made from, by the names that its job knows."""
+        if node.stage == "figures":
+            return dict(self.figure_inputs(node))
+        return {
+            "metrics": self.table_inputs(node, "metrics.parquet"),
+            "reconstructions": self.table_inputs(node, "reconstructions.npz"),
+            "distances": self.neighbour_inputs(node),
         }
 
     def target_tables(self, targets: Iterable[str]) -> list[Node]:

@@ -1,6 +1,7 @@
 """The whole config as one typed model (`rdpipe.study.reading` reads it)."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -16,11 +17,16 @@ from rdpipe.study.settings.training import Training
 # Names of rules, which no target may have: the stages, and `all`, which makes all targets.
 STAGES = ("datasets", "splits", "neighbours", "training", "evaluation", "tables", "figures")
 RULES = frozenset({"all", *STAGES})
+# Folders in `results/` that belong to no study, so that no study may have their names.
+FOLDERS = frozenset({*STAGES, "logs", "store"})
 
 
 class Study(Model):
     """A whole study: datasets, splits and architectures by name, and the runs and figures asked."""
 
+    name: Annotated[Name, NEUTRAL, Field(examples=["demo"])] = "paper"
+    """The study's own name. Its figures and tables lie in `results/<name>/`. Studies of different
+    names stand side by side."""
     store: Annotated[Location, NEUTRAL] = "results/store"
     """Folder of the store. A relative path starts where Snakemake is called. ~ and $VARIABLES are
     replaced. A folder with an absolute path must exist. Checkouts and users may share it."""
@@ -52,7 +58,12 @@ class Study(Model):
     """Figures and experiments that `snakemake` makes if it is called without a target."""
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Repeated β and seeds, and β that paths cannot spell."""
+        """A name that is taken, repeated β and seeds, and β that paths cannot spell."""
+        if self.name in FOLDERS or Path("results", self.name) in (
+            path := Path(self.store),
+            *path.parents,
+        ):
+            yield "name", f"{self.name} is a folder of all studies in results/; choose another."
         yield from repeated("betas", [f"{beta:g}" for beta in self.betas])
         for beta in self.betas:
             if float(f"{beta:g}") != beta:
