@@ -35,7 +35,8 @@ def changed(**changes):
     }
 
 
-RUNS = {"training", "evaluation", "tables", "figures"}
+BASE = {"training", "evaluation", "tables", "figures"}
+RUNS = BASE | {"diagnostics"}
 
 
 @pytest.mark.parametrize(
@@ -43,19 +44,22 @@ RUNS = {"training", "evaluation", "tables", "figures"}
     [
         ("datasets.tetrominoes.seed", 1, set(STAGES)),
         ("downloads", "/elsewhere", set()),
-        ("archs.cnn-3.dense", 256, RUNS),
-        ("archs.mlp-1-stopped.early_stopping", 0.2, RUNS),
+        ("archs.cnn-3.dense", 256, BASE),
+        ("archs.mlp-1-stopped.early_stopping", 0.2, BASE),
         ("splits.cv-16k.seed", 1, {"splits", "neighbours", *RUNS}),
         ("archs.mlp-1.width", 256, RUNS),
         ("training.iterations", 1000, RUNS),
         ("training.precision", "float64", RUNS),
-        ("evaluation.outer", 2048, RUNS - {"training"}),
+        ("evaluation.outer", 2048, BASE - {"training"}),
         ("betas", [0.1, 1], {"tables", "figures"}),
         ("seeds", [0], {"tables", "figures"}),
         ("training.pack", ["beta", "seed"], set()),
         ("training.threads", 8, set()),
         ("training.save_every", 10, set()),
         ("evaluation.pack", ["seed"], set()),
+        ("diagnostics.active_units.threshold", 0.1, set()),  # which no experiment asks for
+        ("diagnostics.decoder_memorization.images", 10, {"diagnostics", "tables", "figures"}),
+        ("diagnostics.pack", ["seed"], set()),
         ("store", "results/elsewhere", set()),
         ("targets", ["fig1"], set()),
     ],

@@ -1,6 +1,7 @@
 """Tables: the measures of all runs of an experiment, and their summary over seeds.
 
-In: the evaluations of an experiment, and the neighbours of its splits.
+In: the evaluations of an experiment, its diagnostics if it asks for any, and the neighbours of its
+splits.
 Out: rd, rd_summary and neighbours, each as Parquet and CSV; the reconstructions that figures show.
 """
 
@@ -13,6 +14,7 @@ rule tables:
         reconstructions=lambda w: settled(
             plan.table_inputs(plan.node("tables", w.tables), "reconstructions.npz")
         ),
+        diagnostics=lambda w: settled(plan.diagnostic_inputs(plan.node("tables", w.tables))),
         distances=lambda w: settled(plan.neighbour_inputs(plan.node("tables", w.tables))),
     output:
         multiext(

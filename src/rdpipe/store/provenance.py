@@ -14,7 +14,7 @@ from rdpipe.common.files import read_json
 
 LIBRARIES = frozenset(
     {"torch", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "h5py", "pillow"}
-    | {"matplotlib", "snakemake"}
+    | {"matplotlib", "scikit-learn", "snakemake"}
 )
 
 Product = TypeVar("Product")

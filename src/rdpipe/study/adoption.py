@@ -28,6 +28,7 @@ FILES = {  # of each stage, one file of a result
     "neighbours": "distances.parquet",
     "training": "run.json",
     "evaluation": "metrics.parquet",
+    "diagnostics": "metrics.parquet",
     "tables": "rd.parquet",
 }
 

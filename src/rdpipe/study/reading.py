@@ -12,6 +12,7 @@ from rdpipe.common.errors import RdpipeError
 from rdpipe.common.own_files import printable
 from rdpipe.study.settings._base import Model
 from rdpipe.study.settings.archs import Vamp
+from rdpipe.study.settings.diagnostics import MEASURES
 from rdpipe.study.settings.figures import RD_FIGURES, Claim, Figure
 from rdpipe.study.settings.splits import CV, Split
 from rdpipe.study.settings.study import RULES, Study
@@ -103,6 +104,7 @@ def _faults(study: Study) -> Iterable[str]:
         path = f"experiments.{name}"
         yield from unknown(f"{path}.splits", experiment.splits, study.splits, "split")
         yield from unknown(f"{path}.archs", experiment.archs, study.archs, "architecture")
+        yield from unknown(f"{path}.diagnostics", experiment.diagnostics, MEASURES, "diagnostic")
     yield from _vamp_faults(study)
     for name, figure in study.figures.items():
         yield from _figure_faults(f"figures.{name}", name, figure, study)

@@ -20,11 +20,14 @@ class Experiment(Model):
     """Its splits, in the order in which figures show them."""
     archs: Annotated[Names, Field(examples=[["mlp-1", "mlp-3"]])]
     """Its architectures, in the order in which figures show them."""
+    diagnostics: Annotated[tuple[Name, ...], Field(examples=[["inference_gap"]])] = ()
+    """Measures of the block `diagnostics` that its tables have as well."""
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Repeated names."""
         yield from repeated("splits", self.splits)
         yield from repeated("archs", self.archs)
+        yield from repeated("diagnostics", self.diagnostics)
 
 
 def _players(value: Any) -> str | tuple[str, ...]:
