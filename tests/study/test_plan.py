@@ -176,3 +176,34 @@ def test_an_address_of_another_study_is_unknown():
         assert re.fullmatch(address_pattern(stage), address)
         with pytest.raises(RdpipeError, match=f"{address} is no result of the present study"):
             plan().node(stage, address)
+
+
+ASKED = {"splits": ["cv-16k"], "archs": ["mlp-1"], "diagnostics": ["active_units", "inference_gap"]}
+
+
+def test_a_measure_is_a_result_of_its_own_that_moves_no_other_address():
+    paper, more = plan(), plan(**{"experiments.asked": ASKED})
+    for stage in ("training", "evaluation", "tables", "figures"):
+        assert set(paper.addresses(stage)) <= set(more.addresses(stage))
+    new = [name for name in more.diagnostics if name not in paper.diagnostics]
+    assert new == ["active_units/cv-16k/mlp-1", "inference_gap/cv-16k/mlp-1"]
+    table = more.tables["asked"]
+    paths = more.diagnostic_inputs(table)
+    assert len(paths) == 2 * 60
+    assert paths[0].startswith("results/diagnostics/active_units/cv-16k/mlp-1-")
+    assert paths[60].startswith("results/diagnostics/inference_gap/cv-16k/mlp-1-")
+    other = plan(**{"experiments.asked": ASKED, "diagnostics.active_units": {"threshold": 0.1}})
+    moved = {
+        name
+        for name, node in more.diagnostics.items()
+        if other.diagnostics[name].address != node.address
+    }
+    assert moved == {"active_units/cv-16k/mlp-1"}
+
+
+def test_the_papers_figures_need_no_diagnostics():
+    paper = plan()
+    for name in PAPER["targets"]:
+        tables = paper.target_tables([name])
+        asked = [table.name for table in tables if paper.diagnostic_inputs(table)]
+        assert asked == (["memorized"] if name == "claims" else [])

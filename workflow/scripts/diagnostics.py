@@ -13,10 +13,10 @@ def compute(items, _state):
     from rdpipe.common.files import read_npz
 
     write = import_module(spec["modules"][0]).write_measure
-    images = {part: read_npz(given[part])["images"] for part in ("train", "test")}
+    parts = {part: read_npz(given[part])["images"] for part in ("train", "test")}
     for item in items:
         run = {name: Path(item.inputs[name]) for name in ("model", "run")}
-        yield item, partial(write, images=images, **run, **spec["settings"])
+        yield item, partial(write, parts=parts, **run, **spec["settings"])
 
 
 files = {Path(out.metrics[0]).name: out.metrics}

@@ -39,9 +39,9 @@ costs the decoder more than the optimal decoder's output."""
 CHOICE = 110  # what numbers are drawn for
 
 
-def write_measure(folder: Path, images: Images, *, run: Path, model: Path, **settings: Any) -> None:
+def write_measure(folder: Path, parts: Images, *, run: Path, model: Path, **settings: Any) -> None:
     """Write the measure of one run; `settings` are those of `measure`."""
-    write_metrics(folder, images, COLUMNS, partial(measure, **settings), run=run, model=model)
+    write_metrics(folder, parts, COLUMNS, partial(measure, **settings), run=run, model=model)
 
 
 @torch.inference_mode()

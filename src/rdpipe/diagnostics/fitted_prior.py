@@ -47,9 +47,9 @@ LogDensity = Callable[[Tensor], Tensor]
 """log m(z) in nats: float64 (M, D) -> (M,)."""
 
 
-def write_measure(folder: Path, images: Images, *, run: Path, model: Path, **settings: Any) -> None:
+def write_measure(folder: Path, parts: Images, *, run: Path, model: Path, **settings: Any) -> None:
     """Write the measure of one run; `settings` are those of `measure`."""
-    write_metrics(folder, images, COLUMNS, partial(measure, **settings), run=run, model=model)
+    write_metrics(folder, parts, COLUMNS, partial(measure, **settings), run=run, model=model)
 
 
 @torch.inference_mode()

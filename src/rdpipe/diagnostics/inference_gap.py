@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from rdpipe.common.progress import Progress
 from rdpipe.diagnostics.runs import (
@@ -64,9 +65,9 @@ class Posteriors:
         return self.mean, self.log_variance
 
 
-def write_measure(folder: Path, images: Images, *, run: Path, model: Path, **settings: Any) -> None:
+def write_measure(folder: Path, parts: Images, *, run: Path, model: Path, **settings: Any) -> None:
     """Write the measure of one run; `settings` are those of `measure`."""
-    write_metrics(folder, images, COLUMNS, partial(measure, **settings), run=run, model=model)
+    write_metrics(folder, parts, COLUMNS, partial(measure, **settings), run=run, model=model)
 
 
 def measure(
@@ -155,10 +156,16 @@ def fit(
     for rate in RATES:
         gained = True
         current = [tensor.to(vae.dtype, copy=True).requires_grad_() for tensor in best.tensors()]
-        adam = torch.optim.Adam(current, lr=rate)
+        first, second = ([torch.zeros_like(tensor) for tensor in current] for _ in range(2))
+        counts = [torch.zeros(()) for _ in current]
         while gained and taken + WINDOW <= steps:
             for _ in range(WINDOW):
-                _step(vae, x, current, beta, random, adam)
+                gradients = _gradients(vae, x, current, beta, random)
+                with torch.no_grad():  # the class would import a compiler, for seconds
+                    adam(
+                        current, gradients, first, second, [], counts, amsgrad=False, beta1=0.9,
+                        beta2=0.999, lr=rate, weight_decay=0.0, eps=1e-8, maximize=False,
+                    )  # fmt: skip
             taken += WINDOW
             progress.update(WINDOW)
             mean, log_variance = (tensor.detach().double() for tensor in current)
@@ -174,23 +181,16 @@ def fit(
     return best
 
 
-def _step(
-    vae: VAE,
-    x: Tensor,
-    current: list[Tensor],
-    beta: float,
-    random: np.random.Generator,
-    adam: torch.optim.Optimizer,
-) -> None:
-    """One step of Adam: elementwise, and on a sum over examples, so each is fitted alone."""
+def _gradients(
+    vae: VAE, x: Tensor, current: list[Tensor], beta: float, random: np.random.Generator
+) -> list[Tensor]:
+    """Those of mean and log-variance, of the sum over examples: Adam then fits each alone."""
     mean, log_variance = current
     draws = torch.from_numpy(random.standard_normal(mean.shape, dtype=np.float32)).to(mean)
     z = sample(mean, log_variance, draws)
     nats = vae.nats(vae.decode(z[None]), x[None]).sum()
     rate = vae.rate(mean[None], log_variance[None], z[None]).sum()
-    adam.zero_grad()
-    (nats + beta * rate).backward()
-    adam.step()
+    return list(torch.autograd.grad(nats + beta * rate, current))
 
 
 @torch.no_grad()

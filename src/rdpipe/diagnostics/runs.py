@@ -39,7 +39,7 @@ def load_vae(record: Mapping[str, Any], model: Path) -> VAE:
 @products("float32")
 def write_metrics(
     folder: Path,
-    images: Images,
+    parts: Images,
     columns: Sequence[str],
     measure: Callable[[VAE, Images, float], Measured],
     *,
@@ -55,12 +55,12 @@ def write_metrics(
     ----------
     folder
         Where the file goes.
-    images
+    parts
         The images the run was trained and is tested on.
     columns
         All columns of the measure.
     measure
-        Is given the run's model, the images and β.
+        Is given the run's model, the parts and β.
     run, model
         Its run.json and its model.safetensors.
     """
@@ -68,7 +68,7 @@ def write_metrics(
     finished = record["status"] == "finished"
     measured: Measured = {part: {} for part in PARTS}
     if finished:
-        measured = measure(load_vae(record, model), images, float(record["beta"]))
+        measured = measure(load_vae(record, model), parts, float(record["beta"]))
     if odd := {name for values in measured.values() for name in values} - {*columns}:
         raise RuntimeError(f"measured, but not listed: {sorted(odd)}")
     axes = {

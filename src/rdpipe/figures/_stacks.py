@@ -63,6 +63,8 @@ def draw(axes: Axes, points: pd.DataFrame, parts: Parts, total: str = "") -> Non
         axes.errorbar(
             at, mean, std, color="black", linestyle="none", **_style.DOTS | {"markersize": 2.4}
         )
+        if "note" in points:
+            _style.mark_incomplete(axes, points, pd.Series(at, points.index), mean)
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_xticks(at, [f"{beta:g}" for beta in points["beta"]])
     axes.tick_params(axis="x", labelrotation=90 if len(points) > 6 else 0)
