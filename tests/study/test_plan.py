@@ -57,8 +57,12 @@ RUNS = BASE | {"diagnostics"}
         ("training.threads", 8, set()),
         ("training.save_every", 10, set()),
         ("evaluation.pack", ["seed"], set()),
-        ("diagnostics.active_units.threshold", 0.1, set()),  # which no experiment asks for
-        ("diagnostics.decoder_memorization.images", 10, {"diagnostics", "tables", "figures"}),
+        ("diagnostics.active_units", {"threshold": 0.1}, set()),  # which no experiment asks for
+        (
+            "diagnostics.decoder_memorization",
+            {"images": 10},
+            {"diagnostics", "tables", "figures"},
+        ),
         ("diagnostics.pack", ["seed"], set()),
         ("store", "results/elsewhere", set()),
         ("targets", ["fig1"], set()),
