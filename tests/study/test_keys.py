@@ -48,6 +48,7 @@ PLACES = {
     "InferenceGap": ("diagnostics.inference_gap", RUNS - {"training", "evaluation"}),
     "FittedPrior": ("diagnostics.fitted_prior", RUNS - {"training", "evaluation"}),
     "ActiveUnits": ("diagnostics.active_units", RUNS - {"training", "evaluation"}),
+    "Pictures": ("diagnostics.pictures", {"diagnostics", "figures"}),
     "DecoderMemorization": (
         "diagnostics.decoder_memorization",
         RUNS - {"training", "evaluation"},
@@ -78,7 +79,7 @@ VALUES = {
     "FittedPrior.components": [1, 3], "Experiment.diagnostics": ["active_units"],
     "Evaluation.likelihood_samples": [10],
     "Experiment.splits": ["cv-16k"], "Experiment.archs": ["mlp-1"],
-    "Figure.published": str(PAPER_POINTS), "Figure.draw": "fig4", "Figure.experiment": "fig4",
+    "Figure.published": str(PAPER_POINTS), "Figure.draw": "fig4", "Figure.diagnostic": "pictures", "Figure.experiment": "fig4",
     "Claim.experiment": "fig5",
 }  # fmt: skip
 # Settings that move other stages than their block does.
@@ -120,7 +121,9 @@ def study():
         config["splits"][dataset] = {"dataset": dataset, "kind": "cv", "n_train": 512}
     config["figures"]["fig3"]["draw"] = "fig3"
     for experiment in config["experiments"].values():
-        experiment["diagnostics"] = [*MEASURES]
+        experiment["diagnostics"] = [*MEASURES[:-1]]  # tables have no pictures
+    samples = {"experiment": "fig3", "diagnostic": "pictures"}
+    config["figures"]["samples"] = samples
     config["diagnostics"] = {name: {} for name in MEASURES}
     return config
 

@@ -205,6 +205,17 @@ def test_a_measure_is_a_result_of_its_own_that_moves_no_other_address():
     assert moved == {"active_units/cv-16k/mlp-1"}
 
 
+def test_a_figure_of_pictures_reads_those_of_the_first_seed_beside_its_tables():
+    entry = {"draw": "samples", "experiment": "fig8", "diagnostic": "pictures"}
+    more = plan(**{"figures.mine": entry})
+    inputs = more.figure_inputs(more.figures["mine"])
+    pictures = {name: path for name, path in inputs.items() if name.startswith("pictures/")}
+    assert len(pictures) == 2 * 12
+    name = "pictures/cv-16k/mlp-3"
+    assert pictures[f"{name}/0.1"] == more.diagnostics[name].file("beta-0.1/seed-0/pictures.npz")
+    assert set(inputs) - set(pictures) == set(more.figure_inputs(more.figures["fig8"]))
+
+
 def test_the_papers_figures_need_no_diagnostics():
     paper = plan()
     for name in PAPER["targets"]:

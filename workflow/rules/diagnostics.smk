@@ -1,7 +1,7 @@
 """Diagnostics: measures that say where a gap between training and test lies. One job, one measure.
 
 In: a split, a trained run.
-Out, for each run: metrics.parquet.
+Out, for each run: metrics.parquet, or, of the measure pictures, pictures.npz.
 One job measures one run, or all runs that differ only in the axes of `diagnostics.pack`.
 """
 
@@ -13,9 +13,9 @@ rule diagnostics:
         model=source("diagnostics", "training", "model.safetensors"),
         run=source("diagnostics", "training", "run.json"),
     output:
-        metrics=per_run("diagnostics", "metrics.parquet"),
+        measured=per_run("diagnostics", "{file}"),
     log:
-        per_job("diagnostics"),
+        per_job("diagnostics", "_{file}"),
     conda:
         "../../envs/rdpipe.yaml"
     threads: study.diagnostics.threads

@@ -19,6 +19,6 @@ def compute(items, _state):
         yield item, partial(write, parts=parts, **run, **spec["settings"])
 
 
-files = {Path(out.metrics[0]).name: out.metrics}
+files = {snakemake.wildcards.file: out.measured}
 job = Job(spec, store=snakemake.params.store, log_file=snakemake.log[0], threads=snakemake.threads)
 job.make_all(items_of_runs(spec["runs"], dict(given.items()), files), compute)

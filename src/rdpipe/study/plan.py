@@ -16,6 +16,7 @@ from rdpipe.claims.roles import cast
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store.digests import identity
 from rdpipe.store.fingerprint import fingerprint
+from rdpipe.study.settings.diagnostics import PICTURES
 from rdpipe.study.settings.figures import Claim
 from rdpipe.study.settings.splits import CV
 from rdpipe.study.settings.study import Study
@@ -45,6 +46,11 @@ def address_pattern(stage: str) -> str:
     """
     names = {"training": 2, "evaluation": 2, "diagnostics": 3}.get(stage, 1)
     return "/".join(names * ["[a-z][a-z0-9_-]*"]) + "-[0-9a-f]{10}"
+
+
+def file_of(diagnostic: str) -> str:
+    """The file that a diagnostic of this name, `measure/split/arch`, makes of each run."""
+    return "pictures.npz" if diagnostic.startswith(f"{PICTURES}/") else "metrics.parquet"
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,12 @@ class Plan:
             (measure, *pair)
             for name, experiment in study.experiments.items()
             for measure, pair in itertools.product(experiment.diagnostics, self._pairs(name))
+        )
+        asked |= dict.fromkeys(
+            (figure.diagnostic, *pair)
+            for figure in study.figures.values()
+            if figure.diagnostic and figure.experiment
+            for pair in self._pairs(figure.experiment)
         )
         self.diagnostics = {"/".join(names): self._diagnostic(*names) for names in asked}
         self.tables = {name: self._table(name) for name in study.experiments}
@@ -246,11 +258,23 @@ class Plan:
         inputs = {
             name: node.file(file)
             for source, node in figure.reads.items()
-            for name, file in files[source].items()
+            for name, file in files.get(source, {}).items()
         }
+        for node in figure.reads.values():
+            if node.stage == "diagnostics":
+                inputs |= self._pictures(node)
         if published := self.study.figures[figure.name].published:
             inputs["published"] = published
         return inputs
+
+    def _pictures(self, node: Node) -> dict[str, str]:
+        """The pictures of the runs of the smallest seed, by `pictures/split/arch/beta`."""
+        seed = min(self.study.seeds)
+        return {
+            f"{node.name}/{spell('beta', beta)}": path
+            for beta in self.study.betas
+            for path in node.files(file_of(node.name), [{"beta": beta, "seed": seed}])
+        }
 
     # A target is a name a person would type: a figure, or an experiment.
 
@@ -403,6 +427,9 @@ class Plan:
                 "archs": [self._arch_facts(arch) for arch in experiment.archs],
             }
             reads = {"table": self.tables[figure.experiment]}
+            if figure.diagnostic:
+                names = ["/".join((figure.diagnostic, *p)) for p in self._pairs(figure.experiment)]
+                reads |= {name: self.diagnostics[name] for name in names}
             if figure.published:
                 settings["published"] = self.contents[f"figures.{name}"]
         elif figure.claims:

@@ -57,6 +57,17 @@ class DecoderMemorization(Model):
     """Number of test images."""
 
 
+class Pictures(Model):
+    """Interpolations, traversals and samples, which figures show. They are in no table."""
+
+    pairs: Annotated[Count, unit("pairs")] = 2
+    """Number of pairs of test images to interpolate between."""
+    steps: Annotated[Count, unit("images")] = 8
+    """Number of images of an interpolation and of a traversal."""
+    samples: Annotated[Count, unit("images")] = 12
+    """Number of samples of the prior, and of the aggregate posterior."""
+
+
 class Diagnostics(Model):
     """Measures of each run beside its evaluation. An experiment or a figure asks for them by name.
 
@@ -72,6 +83,8 @@ class Diagnostics(Model):
     """Settings of the measure `active_units`."""
     decoder_memorization: DecoderMemorization = DecoderMemorization()
     """Settings of the measure `decoder_memorization`."""
+    pictures: Pictures = Pictures()
+    """Settings of the measure `pictures`."""
     seed: Seed = 0
     """Seed of the noise and of the choice of images. All runs share it."""
     pack: Annotated[tuple[Axis, ...], NEUTRAL, Field(examples=[["beta", "seed"]])] = ()
@@ -95,3 +108,4 @@ MEASURES = tuple(
     if isinstance(field.annotation, type) and issubclass(field.annotation, Model)
 )
 """The names of all measures."""
+PICTURES = "pictures"  # the measure that has pictures, and no columns
