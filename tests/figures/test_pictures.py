@@ -19,7 +19,7 @@ def some_pictures(folder, betas, diverged=()):
     for side, split in enumerate(SPLITS, 8):
         for arch in ARCHS:
             for beta in betas:
-                key = f"pictures/{split}/{arch['name']}/{beta:g}"
+                key = f"pictures/{split}/{arch['name']}/{beta:g}/0"
                 random = np.random.default_rng(side)
                 shapes = {"ends": (2, 2), "interpolation": (2, 4), "traversal": (3, 4)}
                 shapes |= {"prior": (5,), "aggregate": (5,)}

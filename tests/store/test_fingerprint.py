@@ -130,6 +130,7 @@ CLOSURES = {
             ("decoder_memorization", MEMORIZATION),
             ("fitted_prior", "evaluation.rate_terms"),
             ("inference_gap", ""),
+            ("leave_out", "evaluation.likelihood"),
             ("pictures", "diagnostics.active_units evaluation.reconstructions"),
         )
     },

@@ -9,7 +9,7 @@ import yaml
 from rdpipe.study.plan import Plan
 from rdpipe.study.reading import read_study
 from rdpipe.study.reference import models_in
-from rdpipe.study.settings.diagnostics import MEASURES
+from rdpipe.study.settings.diagnostics import FILES, MEASURES
 from rdpipe.study.settings.study import STAGES, Study
 from tests import ROOT
 
@@ -48,6 +48,7 @@ PLACES = {
     "InferenceGap": ("diagnostics.inference_gap", RUNS - {"training", "evaluation"}),
     "FittedPrior": ("diagnostics.fitted_prior", RUNS - {"training", "evaluation"}),
     "ActiveUnits": ("diagnostics.active_units", RUNS - {"training", "evaluation"}),
+    "LeaveOut": ("diagnostics.leave_out", {"diagnostics", "figures"}),
     "Pictures": ("diagnostics.pictures", {"diagnostics", "figures"}),
     "DecoderMemorization": (
         "diagnostics.decoder_memorization",
@@ -79,8 +80,8 @@ VALUES = {
     "FittedPrior.components": [1, 3], "Experiment.diagnostics": ["active_units"],
     "Evaluation.likelihood_samples": [10],
     "Experiment.splits": ["cv-16k"], "Experiment.archs": ["mlp-1"],
-    "Figure.published": str(PAPER_POINTS), "Figure.draw": "fig4", "Figure.diagnostic": "pictures", "Figure.experiment": "fig4",
-    "Claim.experiment": "fig5",
+    "Figure.published": str(PAPER_POINTS), "Figure.draw": "fig4", "Figure.experiment": "fig4",
+    "Figure.diagnostic": "pictures", "Claim.experiment": "fig5",
 }  # fmt: skip
 # Settings that move other stages than their block does.
 OTHERS = {"Training.checkpoints": SHOWN}  # the paths of runs spell them
@@ -121,9 +122,9 @@ def study():
         config["splits"][dataset] = {"dataset": dataset, "kind": "cv", "n_train": 512}
     config["figures"]["fig3"]["draw"] = "fig3"
     for experiment in config["experiments"].values():
-        experiment["diagnostics"] = [*MEASURES[:-1]]  # tables have no pictures
-    samples = {"experiment": "fig3", "diagnostic": "pictures"}
-    config["figures"]["samples"] = samples
+        experiment["diagnostics"] = [name for name in MEASURES if name not in FILES]
+    for name, diagnostic in (("samples", "pictures"), ("leave_out", "leave_out")):
+        config["figures"][name] = {"experiment": "fig3", "diagnostic": diagnostic}
     config["diagnostics"] = {name: {} for name in MEASURES}
     return config
 

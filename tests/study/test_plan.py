@@ -212,7 +212,7 @@ def test_a_figure_of_pictures_reads_those_of_the_first_seed_beside_its_tables():
     pictures = {name: path for name, path in inputs.items() if name.startswith("pictures/")}
     assert len(pictures) == 2 * 12
     name = "pictures/cv-16k/mlp-3"
-    assert pictures[f"{name}/0.1"] == more.diagnostics[name].file("beta-0.1/seed-0/pictures.npz")
+    assert pictures[f"{name}/0.1/0"] == more.diagnostics[name].file("beta-0.1/seed-0/pictures.npz")
     assert set(inputs) - set(pictures) == set(more.figure_inputs(more.figures["fig8"]))
 
 

@@ -52,7 +52,7 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
 wildcard_constraints:
     **{stage: address_pattern(stage) for stage in STAGES},
     **{axis: "|".join(map(re.escape, values)) for axis, values in plan.values.items()},
-    file="metrics.parquet|pictures.npz",  # of a diagnostic
+    file="metrics.parquet|pictures.npz|scores.parquet",  # of a diagnostic
 
 
 # All inputs are `ancient`. The address of a result covers everything that the result was made from.

@@ -1,7 +1,7 @@
 """Diagnostics: measures that say where a gap between training and test lies. One job, one measure.
 
 In: a split, a trained run.
-Out, for each run: metrics.parquet, or, of the measure pictures, pictures.npz.
+Out, for each run: metrics.parquet; of pictures, pictures.npz; of leave_out, scores.parquet.
 One job measures one run, or all runs that differ only in the axes of `diagnostics.pack`.
 """
 

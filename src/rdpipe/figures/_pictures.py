@@ -39,7 +39,7 @@ def runs(experiment: Experiment, split: Split, arch: Arch) -> Iterator[tuple[flo
     for key, path in experiment.paths.items():
         kind, _, rest = key.partition("/")
         if kind == "pictures" and rest.startswith(f"{split.name}/{arch.name}/"):
-            found[float(rest.rpartition("/")[2])] = path
+            found[float(rest.split("/")[2])] = path
     if not found:
         raise RdpipeError("the figure shows pictures of each run; give it `diagnostic: pictures`.")
     betas = sorted(found)

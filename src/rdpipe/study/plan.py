@@ -16,7 +16,7 @@ from rdpipe.claims.roles import cast
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store.digests import identity
 from rdpipe.store.fingerprint import fingerprint
-from rdpipe.study.settings.diagnostics import PICTURES
+from rdpipe.study.settings.diagnostics import FILES
 from rdpipe.study.settings.figures import Claim
 from rdpipe.study.settings.splits import CV
 from rdpipe.study.settings.study import Study
@@ -50,7 +50,7 @@ def address_pattern(stage: str) -> str:
 
 def file_of(diagnostic: str) -> str:
     """The file that a diagnostic of this name, `measure/split/arch`, makes of each run."""
-    return "pictures.npz" if diagnostic.startswith(f"{PICTURES}/") else "metrics.parquet"
+    return FILES.get(diagnostic.partition("/")[0], "metrics.parquet")
 
 
 @dataclass(frozen=True)
@@ -262,19 +262,26 @@ class Plan:
         }
         for node in figure.reads.values():
             if node.stage == "diagnostics":
-                inputs |= self._pictures(node)
+                inputs |= self._of_runs(node)
         if published := self.study.figures[figure.name].published:
             inputs["published"] = published
         return inputs
 
-    def _pictures(self, node: Node) -> dict[str, str]:
-        """The pictures of the runs of the smallest seed, by `pictures/split/arch/beta`."""
-        seed = min(self.study.seeds)
-        return {
-            f"{node.name}/{spell('beta', beta)}": path
-            for beta in self.study.betas
+    def _of_runs(self, node: Node) -> dict[str, str]:
+        """What a diagnostic made of each run, by `measure/split/arch/beta/seed`, and the parts.
+
+        Of pictures, those of the smallest seed.
+        """
+        measure, split, _ = node.name.split("/")
+        seeds = [min(self.study.seeds)] if measure == "pictures" else self.study.seeds
+        files = {
+            f"{node.name}/{spell('beta', beta)}/{seed}": path
+            for beta, seed in itertools.product(self.study.betas, seeds)
             for path in node.files(file_of(node.name), [{"beta": beta, "seed": seed}])
         }
+        if measure == "leave_out":
+            files[f"assignment/{split}"] = self.splits[split].file("assignment.parquet")
+        return files
 
     # A target is a name a person would type: a figure, or an experiment.
 

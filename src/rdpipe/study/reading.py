@@ -12,13 +12,13 @@ from rdpipe.common.errors import RdpipeError
 from rdpipe.common.own_files import printable
 from rdpipe.study.settings._base import Model
 from rdpipe.study.settings.archs import Vamp
-from rdpipe.study.settings.diagnostics import MEASURES, PICTURES
+from rdpipe.study.settings.diagnostics import FILES, MEASURES
 from rdpipe.study.settings.figures import RD_FIGURES, Claim, Figure
 from rdpipe.study.settings.splits import CV, Split
 from rdpipe.study.settings.study import RULES, Study
 from rdpipe.study.wording import sentence, unknown
 
-COLUMNS = [measure for measure in MEASURES if measure != PICTURES]  # what tables may have
+COLUMNS = [measure for measure in MEASURES if measure not in FILES]  # what tables may have
 BESIDE = ("draw", "published", "diagnostic")  # settings of a figure that are no source
 FIGURES = Path(__file__).parents[1] / "figures"
 
@@ -200,10 +200,14 @@ def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterab
         )
     if figure.diagnostic is not None:
         yield from unknown(
-            f"{path}.diagnostic", [figure.diagnostic], [PICTURES], "pictures", listed=False
+            f"{path}.diagnostic",
+            [figure.diagnostic],
+            FILES,
+            "diagnostic of single runs",
+            listed=False,
         )
         if figure.experiment is None:
-            yield f"{path}.diagnostic: pictures are those of runs; give the figure an experiment."
+            yield f"{path}.diagnostic: it is measured on runs; give the figure an experiment."
     if figure.experiment is not None:
         yield from unknown(
             f"{path}.experiment", [figure.experiment], study.experiments, "experiment", listed=False

@@ -57,6 +57,13 @@ class DecoderMemorization(Model):
     """Number of test images."""
 
 
+class LeaveOut(Model):
+    """log p(x) of every image, from which a figure of several splits scores memorisation."""
+
+    samples: Count = 64
+    """Number of importance samples behind the log p(x) of an image."""
+
+
 class Pictures(Model):
     """Interpolations, traversals and samples, which figures show. They are in no table."""
 
@@ -83,6 +90,8 @@ class Diagnostics(Model):
     """Settings of the measure `active_units`."""
     decoder_memorization: DecoderMemorization = DecoderMemorization()
     """Settings of the measure `decoder_memorization`."""
+    leave_out: LeaveOut = LeaveOut()
+    """Settings of the measure `leave_out`."""
     pictures: Pictures = Pictures()
     """Settings of the measure `pictures`."""
     seed: Seed = 0
@@ -108,4 +117,5 @@ MEASURES = tuple(
     if isinstance(field.annotation, type) and issubclass(field.annotation, Model)
 )
 """The names of all measures."""
-PICTURES = "pictures"  # the measure that has pictures, and no columns
+FILES = {"pictures": "pictures.npz", "leave_out": "scores.parquet"}
+"""Measures that figures show run by run and no table has, each with the file that it makes."""

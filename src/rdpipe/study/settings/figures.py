@@ -84,7 +84,8 @@ class Figure(Model):
     experiment: Annotated[Name, Field(examples=["fig3"])] | None = None
     """The experiment whose tables the figure shows."""
     diagnostic: Annotated[Name, Field(examples=["pictures"])] | None = None
-    """The measure whose pictures of each run the figure shows, with `experiment`."""
+    """The measure that the figure shows run by run: `pictures` or `leave_out`. It needs an
+    experiment."""
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)] | None = None
     """The claims whose verdicts the figure shows."""
     published: Annotated[Location, Field(examples=["docs/reproduction/paper.csv"])] | None = None
