@@ -127,6 +127,11 @@ AGREEMENT = {
 EVALUATION = {
     "arch": ("arch", "{}"), "seconds": ("seconds", "{:.1f}"), "peak_gb": ("GB", "{:.1f}"),
 }  # fmt: skip
+DIAGNOSTICS = {
+    "arch": ("arch", "{}"), "measure": ("measure", "{}"),
+    "cpu_seconds": ("processor seconds", "{:.1f}"), "steps": ("steps", "{}"),
+    "per_1000_steps": ("for 1,000 steps", "{:.0f}"),
+}  # fmt: skip
 CONVOLUTIONS = {
     "arch": ("arch", "{}"), "runs": ("R", "{}"), **{way: (way, "{:.2f}") for way in WAYS},
 }  # fmt: skip
@@ -232,6 +237,7 @@ def blocks(folder: Path) -> dict[str, str]:
         "agreement": table(read(folder, "agreement"), AGREEMENT),
         "convolutions": table(read(folder, "convolutions"), CONVOLUTIONS),
         "evaluation": table(read(folder, "evaluation"), EVALUATION),
+        "diagnostics": table(read(folder, "diagnostics"), DIAGNOSTICS),
         "outlook": outlook(folder),
         "study": table(read(folder, "study"), STUDY),
         "gpus": gpus(),

@@ -267,3 +267,40 @@ def test_seeds_of_different_devices_are_said(tmp_path):
     _, summary = write(tmp_path, runs, folders, made_with=["one GPU, torch 2", "x86_64, torch 2"])
     assert set(summary["made_with"]) == {"one GPU, torch 2; x86_64, torch 2"}
     assert set(summary["note"]) == {"made with different devices or releases"}
+
+
+def diagnostic(folder, runs, name, columns):
+    """One measure of each run: its metrics.parquet, with a value that tells the run."""
+    paths = []
+    for i, run in enumerate(runs):
+        axes = {"beta": [run["beta"]] * 2, "seed": [run["seed"]] * 2, "part": ["train", "test"]}
+        values = {column: [float(i), i + 0.5] for column in columns}
+        paths.append(folder / f"{name}-{i}.parquet")
+        write_parquet(paths[-1], pd.DataFrame(axes | values))
+    return paths
+
+
+def test_diagnostics_are_columns_after_the_metrics_and_change_nothing_else(tmp_path):
+    runs = [a_run(seed, beta) for beta in (0.1, 1.0) for seed in (0, 1)]
+    plain, _ = build(tmp_path, runs, [10.0, 20, 30, 40])
+    folders = [tmp_path / str(i) for i in range(len(runs))]
+    one, two = diagnostic(tmp_path, runs, "one", ["a", "b"]), diagnostic(tmp_path, runs, "two", "c")
+    asked = {"measures": ["one", "two"], "diagnostics": [*one, *two]}
+    rd, summary = write(tmp_path, runs, folders, **asked)
+    assert [*rd.columns[-5:]] == ["a", "b", "c", "made_with", "learned"]
+    assert rd.drop(columns=["a", "b", "c"]).equals(plain)
+    assert [*rd["c"]] == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5]
+    train = summary.query("beta == 0.1 and part == 'train'").iloc[0]
+    assert (train["a_mean"], train["c_mean"]) == (0.5, 0.5)
+
+
+def test_a_diagnostic_of_other_runs_or_with_a_known_name_is_refused(tmp_path):
+    runs = [a_run(0), a_run(1)]
+    build(tmp_path, runs, [10.0, 20])
+    folders = [tmp_path / str(i) for i in range(2)]
+    one = diagnostic(tmp_path, runs, "one", ["a"])
+    with pytest.raises(RdpipeError, match="rows of other runs"):
+        write(tmp_path, runs, folders, measures=["one"], diagnostics=one[::-1])
+    twice = diagnostic(tmp_path, runs, "twice", ["rate"])
+    with pytest.raises(RdpipeError, match=r"diagnostic twice measures \['rate'\]"):
+        write(tmp_path, runs, folders, measures=["twice"], diagnostics=twice)

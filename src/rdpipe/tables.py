@@ -6,6 +6,9 @@ only in their seed; its columns are GROUP, `n` (runs that finished), `n_diverged
 `<metric>_mean` and `<metric>_std` for each metric. `neighbours` says how far the test images of
 each split are from its training images.
 
+An experiment that asks for diagnostics has their columns after these metrics, by the order in which
+it names the measures.
+
 Both end with what a reader must know before believing a number. `rd` has `made_with` (device and
 release of PyTorch) and `learned`, false for a run that stopped learning. `rd_summary` has `n_seeds`
 (runs asked for), `n_idle` (those among the `n` that stopped learning), `made_with`, and `note`,
@@ -46,6 +49,8 @@ def write_tables(
     metrics: Sequence[Path],
     reconstructions: Sequence[Path],
     distances: Sequence[Path],
+    measures: Sequence[str] = (),
+    diagnostics: Sequence[Path] = (),
     made_with: Sequence[str] = (),
 ) -> None:
     """Write `rd`, `rd_summary` and `neighbours` (Parquet and CSV) and `reconstructions.npz`.
@@ -64,10 +69,17 @@ def write_tables(
         The reconstructions.npz of each run of the smallest seed at the end of training.
     distances
         Each split's distances.parquet.
+    measures
+        The diagnostics that the tables have as well.
+    diagnostics
+        Each run's metrics.parquet of the first of these, then those of the next.
     made_with
         What each run was trained with, in the order of the rows; empty if nobody knows.
     """
     rd = rd_table(runs, metrics)
+    for i, measure in enumerate(measures):
+        own = diagnostics[i * len(runs) : (i + 1) * len(runs)]
+        rd = with_diagnostic(rd, measure, own)
     made = np.repeat(list(made_with) or [""] * len(runs), len(PARTS))
     rd = rd.assign(made_with=made, learned=learned(rd))
     tables = {
@@ -86,9 +98,7 @@ def rd_table(runs: Sequence[Mapping[str, Any]], metrics: Sequence[Path]) -> pd.D
 
     `iteration` is the length of training: its end, or a checkpoint.
     """
-    # one reader for all files, in the given order: 6,240 files in seconds
-    paths = [str(path) for path in metrics]
-    measured = pq.read_table(paths, partitioning=None).to_pandas()
+    measured, paths = _read(metrics)
     axes = pd.DataFrame([run for run in runs for _ in PARTS], columns=RUN)
     axes = axes.astype({"beta": float, "seed": int, "iteration": int}).assign(
         part=len(runs) * PARTS
@@ -98,6 +108,23 @@ def rd_table(runs: Sequence[Mapping[str, Any]], metrics: Sequence[Path]) -> pd.D
     n = measured["n"].to_numpy().reshape(-1, 2)  # of train and test
     axes = axes.assign(n_train=n[:, 0].repeat(2), n_test=n[:, 1].repeat(2))
     return pd.concat([axes, measured.drop(columns=[*OWN_AXES, "n"])], axis=1)
+
+
+def with_diagnostic(rd: pd.DataFrame, measure: str, metrics: Sequence[Path]) -> pd.DataFrame:
+    """The rows of R runs with the columns of one measure, from each run's metrics.parquet."""
+    measured, paths = _read(metrics)
+    if not measured[OWN_AXES].equals(rd[OWN_AXES]):
+        raise _misfit(rd, paths)
+    columns = measured.drop(columns=OWN_AXES)
+    if twice := [*rd.columns.intersection(columns.columns)]:
+        raise RdpipeError(f"diagnostic {measure} measures {twice}, which the tables have; rename.")
+    return pd.concat([rd, columns], axis=1)
+
+
+def _read(metrics: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of several files, and their paths. One reader for all: 6,240 files in seconds."""
+    paths = [str(path) for path in metrics]
+    return pq.read_table(paths, partitioning=None).to_pandas(), paths
 
 
 def _misfit(axes: pd.DataFrame, paths: Sequence[str]) -> RdpipeError:

@@ -90,6 +90,7 @@ def test_tables_are_put_into_a_document_and_nothing_else_changes(numbers, tmp_pa
         "agreement",
         "convolutions",
         "evaluation",
+        "diagnostics",
         "outlook",
         "study",
         "gpus",

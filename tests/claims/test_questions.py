@@ -10,7 +10,7 @@ import pytest
 
 from rdpipe.claims.judging import judge
 from rdpipe.claims.questions import QUESTIONS
-from tests.claims.worlds import tables
+from tests.claims.worlds import as_the_paper_says, tables
 
 SPLIT = "cv-16k"
 PRIORS = {"split": SPLIT, "standard": "mlp-1", "learned": ["mlp-1-mixture", "mlp-1-flow"]}
@@ -25,19 +25,26 @@ ROLES = {
     "few_dimensions_cost_distortion": {"split": SPLIT, "few": "mlp-1-2", "paper": "mlp-1"},
     "more_dimensions_stay_unused": {"split": SPLIT, "paper": "mlp-1", "more": ["mlp-1-50"]},
     "more_dimensions_overfit": {"split": SPLIT, "paper": "mlp-1", "more": ["mlp-1-50"]},
+    "gap_lies_in_inference": {"split": SPLIT, "archs": ["mlp-1"]},
+    "deep_gap_lies_in_decoder": {"split": SPLIT, "deep": "mlp-3"},
+    "marginal_kl_is_mismatch": {"split": SPLIT, "archs": ["mlp-1", "mlp-3"]},
     "length_deepens_minimum": {"split": SPLIT, "shallow": "mlp-1"},
     "length_is_harmless_at_large_beta": {"split": SPLIT, "archs": ["mlp-1"]},
 }  # fmt: skip
 
 
+GAPS = {"gap_lies_in_inference", "deep_gap_lies_in_decoder"}
+
+
 def plain(arch, beta, metrics):
     """A world in which no setting changes anything, and all that is small is really so."""
-    return {"mse": math.exp(metrics["distortion"] / 1000)}
+    return {"mse": math.exp(metrics["distortion"] / 1000), "mixture_saving": 0.0}
 
 
 def hypotheses(arch, beta, metrics):
     """A world in which every hypothesis holds."""
     changed = {"mse": math.exp(metrics["distortion"] / 50)}
+    changed |= {"mixture_saving": 0.8 * metrics["marginal_kl"]}
     if arch in PRIORS["learned"]:
         changed |= {"marginal_kl": metrics["marginal_kl"] / 2 - 1, "elbo": metrics["elbo"] + 5}
     if arch == "mlp-1-gaussian":
@@ -60,7 +67,14 @@ def verdict(name, world, late=0.0, seeds=5):
     }
 
     def changed(split, arch, beta, part, metrics):
-        return world(arch, beta, metrics)
+        of_world = world(arch, beta, metrics)
+        if world is hypotheses and part == "test" and name in GAPS:
+            gap = 2 + 12 * max(0, -1 - math.log10(beta)) + 20 * ("-3" in arch)
+            closed = 0.9 if beta < 1 else 0.1
+            of_world |= {"inference_gap_distortion": 1 + closed * gap}
+            train = as_the_paper_says(split, arch, beta, "train")["excess_distortion"]
+            of_world |= {"excess_distortion": train + gap}
+        return {"inference_gap_distortion": 1.0} | of_world
 
     some = tables([SPLIT], sorted(archs), world=changed, seeds=seeds)
     end = some["runs"]
@@ -81,6 +95,7 @@ def test_a_question_is_supported_where_its_hypothesis_holds(name):
 NOTHING = [
     "prior_lowers_marginal_kl", "prior_raises_elbo", "likelihood_leaves_minimum",
     "density_raises_information", "few_dimensions_cost_distortion", "length_deepens_minimum",
+    "gap_lies_in_inference", "marginal_kl_is_mismatch",
 ]  # fmt: skip
 
 
@@ -101,6 +116,18 @@ def test_a_question_that_claims_no_change_is_not_supported_where_something_does(
         return {"distortion": metrics["distortion"] + change.get(arch, 0)}
 
     assert set(verdict(name, world)["claim_verdict"]) == {"not supported"}
+
+
+def test_a_gap_that_fitted_posteriors_close_does_not_lie_in_the_decoder():
+    def world(arch, beta, metrics):
+        test = (
+            metrics["excess_distortion"]
+            > as_the_paper_says(SPLIT, arch, beta, "train")["excess_distortion"]
+        )
+        return {"inference_gap_distortion": 100.0 * test}
+
+    judged = verdict("deep_gap_lies_in_decoder", world)
+    assert set(judged["claim_verdict"]) == {"not supported"}
 
 
 def test_overfitting_at_large_beta_is_noticed():

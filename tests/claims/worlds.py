@@ -20,6 +20,7 @@ SPARSITY = {
 CV, CD = ([f"{kind}-{size}" for size in ("8k", "16k", "33k", "57k")] for kind in ("cv", "cd"))
 DATASETS = ["mnist-8k", "fashion-mnist-8k", "smallnorb-8k", "3dshapes-8k"]
 THREE = {"dense": "default", "sparse": "cv-16k", "checkerboard": "checkerboard"}
+TEST_ALONE = ("memorization", "decoder_memorization")
 ARCH_ROLES = {"archs", "shallow", "deep", "stopped", "no_marginal_kl", "no_mi"}
 N_TRAIN = {"8k": 8192, "16k": 16384, "33k": 32768, "57k": 57344}
 
@@ -59,6 +60,7 @@ def as_the_paper_says(split, arch, beta, part):
         "mutual_information": log_n - (0.01 if beta < 1 else 0.05 + 2 * x),
         "marginal_kl": 2 + 20 * max(0, -x),
         "memorization": 0.5 * high * sparsity,
+        "decoder_memorization": 0.3 + 0.5 * high * sparsity,
     }
 
 
@@ -75,7 +77,7 @@ def tables(
     for split, arch, beta, part in itertools.product(splits, archs, betas, ("train", "test")):
         metrics = as_the_paper_says(split, arch, beta, part)
         metrics |= world(split, arch, beta, part, metrics) if world else {}
-        for name in ("mutual_information", "marginal_kl") if part == "test" else ("memorization",):
+        for name in ("mutual_information", "marginal_kl") if part == "test" else TEST_ALONE:
             metrics[name] = math.nan  # not measured there
         run = {"split": split, "split_kind": "cd" if split in CD else "cv", "arch": arch}
         run |= {
@@ -166,7 +168,9 @@ CASES = {
         only(worse(lambda _, beta: -9 * (beta < 0.1)), part="test"),
     ),
     "sparse_memorization": (
-        {"sparse": "cv-16k", "deep": "mlp-3"}, other(memorization=lambda beta: 0.5),
+        {"sparse": "cv-16k", "deep": "mlp-3"},
+        other(decoder_memorization=lambda beta: 0.5),  # of a model that underfits
+
     ),
     "discrepancy_needs_sparsity": (
         {"splits": CV + CD, "shallow": "mlp-1", "deep": "mlp-3"},

@@ -91,6 +91,7 @@ def metrics(arch, part, kind, beta, n_train):
         means |= {"memorization": min(1, 0.02 + sparse * (0.1 + 0.6 * deep * high))}
     else:
         terms = {"mutual_information": information - 0.05, "marginal_kl": max(rate - log_n, 0.3)}
+        means |= {"mixture_saving": 0.4 * terms["marginal_kl"]}
         means |= terms | {f"{name}_batch": 0.93 * mean for name, mean in terms.items()}
     noise = {"rate": 0.02 * rate, "distortion": 1 + 5 * sparse * held_out, "memorization": 0.02}
     noise |= {"optimal_gap": 0.001, "weight_perplexity": 0.1 * means["weight_perplexity"]}

@@ -43,6 +43,7 @@ FIGURES = {
     "log_likelihood": {"splits": CV_16K},
     "memorization": {},
     "optimal_decoder": {"splits": CV_16K},
+    "rate_terms": {"splits": CV_16K},
 }
 SURROUNDINGS = """
 backend: module://nowhere

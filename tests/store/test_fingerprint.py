@@ -93,6 +93,11 @@ TRAINING += "training.pack "
 EVALUATION = VAE + "common.entropy evaluation evaluation.examples evaluation.rate_distortion "
 EVALUATION += "evaluation.rate_terms evaluation.likelihood evaluation.memorization "
 EVALUATION += "evaluation.reconstructions neighbours "
+MEASURE = VAE + "common.entropy diagnostics diagnostics.runs evaluation evaluation.examples "
+MEMORIZATION = (
+    "evaluation.memorization evaluation.rate_terms evaluation.reconstructions neighbours "
+)
+OWN_MODULES = "vae.mlp vae.priors.standard vae.likelihoods.bernoulli"
 CLOSURES = {
     "datasets.tetrominoes": DATASET + "datasets._tetromino",
     "datasets.mnist": PUBLIC + "datasets._gzipped datasets._idx",
@@ -116,6 +121,17 @@ CLOSURES = {
             ("mlp", "mixture", "continuous_bernoulli"),
             ("mlp", "vamp", "gaussian"),
             ("mlp", "flow", "bernoulli"),
+        )
+    },
+    **{
+        f"diagnostics.{measure} {OWN_MODULES}": MEASURE + more
+        for measure, more in (
+            ("active_units", ""),
+            ("decoder_memorization", MEMORIZATION),
+            ("fitted_prior", "evaluation.rate_terms"),
+            ("inference_gap", ""),
+            ("leave_out", "evaluation.likelihood"),
+            ("pictures", "diagnostics.active_units evaluation.reconstructions"),
         )
     },
     "tables": "common common.files",

@@ -9,6 +9,7 @@ import yaml
 from rdpipe.study.plan import Plan
 from rdpipe.study.reading import read_study
 from rdpipe.study.reference import models_in
+from rdpipe.study.settings.diagnostics import FILES, MEASURES
 from rdpipe.study.settings.study import STAGES, Study
 from tests import ROOT
 
@@ -18,7 +19,7 @@ OWN = {"kind": "images", "images": "a.npy", "factors": "a.csv", "size": [8, 8]}
 PAPER_POINTS = ROOT / "docs/reproduction/paper.csv"
 
 EVERYTHING = set(STAGES)
-RUNS = {"training", "evaluation", "tables", "figures"}
+RUNS = {"training", "evaluation", "diagnostics", "tables", "figures"}
 SHOWN = {"tables", "figures"}
 # For each block: an entry in the paper's study, and the stages that its settings move.
 PLACES = {
@@ -42,7 +43,17 @@ PLACES = {
     "Vamp": ("archs.vamp.prior", RUNS),
     "Flow": ("archs.flow.prior", RUNS),
     "Training": ("training", RUNS),
-    "Evaluation": ("evaluation", RUNS - {"training"}),
+    "Evaluation": ("evaluation", RUNS - {"training", "diagnostics"}),
+    "Diagnostics": ("diagnostics", RUNS - {"training", "evaluation"}),
+    "InferenceGap": ("diagnostics.inference_gap", RUNS - {"training", "evaluation"}),
+    "FittedPrior": ("diagnostics.fitted_prior", RUNS - {"training", "evaluation"}),
+    "ActiveUnits": ("diagnostics.active_units", RUNS - {"training", "evaluation"}),
+    "LeaveOut": ("diagnostics.leave_out", {"diagnostics", "figures"}),
+    "Pictures": ("diagnostics.pictures", {"diagnostics", "figures"}),
+    "DecoderMemorization": (
+        "diagnostics.decoder_memorization",
+        RUNS - {"training", "evaluation"},
+    ),
     "Experiment": ("experiments.fig3", SHOWN),
     "Figure": ("figures.fig3", {"figures"}),
     "Claim": ("figures.claims.claims.0", {"figures"}),
@@ -66,10 +77,12 @@ VALUES = {
     "MLP.prior": "flow", "CNN.prior": {"kind": "mixture", "components": 3},
     "MLP.early_stopping": 0.3, "CNN.early_stopping": 0.3,
     "Training.checkpoints": [1000], "Training.pack": ["seed"], "Evaluation.pack": ["seed"],
+    "Diagnostics.pack": ["seed"],
+    "FittedPrior.components": [1, 3], "Experiment.diagnostics": ["active_units"],
     "Evaluation.likelihood_samples": [10],
     "Experiment.splits": ["cv-16k"], "Experiment.archs": ["mlp-1"],
     "Figure.published": str(PAPER_POINTS), "Figure.draw": "fig4", "Figure.experiment": "fig4",
-    "Claim.experiment": "fig5",
+    "Figure.diagnostic": "pictures", "Claim.experiment": "fig5",
 }  # fmt: skip
 # Settings that move other stages than their block does.
 OTHERS = {"Training.checkpoints": SHOWN}  # the paths of runs spell them
@@ -84,11 +97,12 @@ INSTEAD = {
 }  # fmt: skip
 MODELS = {model.__name__: model for model in [Study, *models_in(Study)]}
 BLOCKS = {"datasets", "splits", "archs", "training", "evaluation", "experiments", "figures"}
+BLOCKS |= {"diagnostics", *MEASURES}
 SETTINGS = [
     f"{name}.{field}"
     for name, model in MODELS.items()
     for field, info in model.model_fields.items()
-    if not (name == "Study" and field in BLOCKS)
+    if not (name in ("Study", "Diagnostics") and field in BLOCKS)
     # a kind has one value: another kind is another model
     if not (get_origin(info.annotation) is Literal and len(get_args(info.annotation)) == 1)
 ]
@@ -108,6 +122,11 @@ def study():
     for dataset in ("own", "dsprites", "cifar10"):
         config["splits"][dataset] = {"dataset": dataset, "kind": "cv", "n_train": 512}
     config["figures"]["fig3"]["draw"] = "fig3"
+    for experiment in config["experiments"].values():
+        experiment["diagnostics"] = [name for name in MEASURES if name not in FILES]
+    for name, diagnostic in (("samples", "pictures"), ("leave_out", "leave_out")):
+        config["figures"][name] = {"experiment": "fig3", "diagnostic": diagnostic}
+    config["diagnostics"] = {name: {} for name in MEASURES}
     return config
 
 

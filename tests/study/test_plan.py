@@ -35,7 +35,8 @@ def changed(**changes):
     }
 
 
-RUNS = {"training", "evaluation", "tables", "figures"}
+BASE = {"training", "evaluation", "tables", "figures"}
+RUNS = BASE | {"diagnostics"}
 
 
 @pytest.mark.parametrize(
@@ -43,19 +44,26 @@ RUNS = {"training", "evaluation", "tables", "figures"}
     [
         ("datasets.tetrominoes.seed", 1, set(STAGES)),
         ("downloads", "/elsewhere", set()),
-        ("archs.cnn-3.dense", 256, RUNS),
-        ("archs.mlp-1-stopped.early_stopping", 0.2, RUNS),
+        ("archs.cnn-3.dense", 256, BASE),
+        ("archs.mlp-1-stopped.early_stopping", 0.2, BASE),
         ("splits.cv-16k.seed", 1, {"splits", "neighbours", *RUNS}),
         ("archs.mlp-1.width", 256, RUNS),
         ("training.iterations", 1000, RUNS),
         ("training.precision", "float64", RUNS),
-        ("evaluation.outer", 2048, RUNS - {"training"}),
+        ("evaluation.outer", 2048, BASE - {"training"}),
         ("betas", [0.1, 1], {"tables", "figures"}),
         ("seeds", [0], {"tables", "figures"}),
         ("training.pack", ["beta", "seed"], set()),
         ("training.threads", 8, set()),
         ("training.save_every", 10, set()),
         ("evaluation.pack", ["seed"], set()),
+        ("diagnostics.active_units", {"threshold": 0.1}, set()),  # which no experiment asks for
+        (
+            "diagnostics.decoder_memorization",
+            {"images": 10},
+            {"diagnostics", "tables", "figures"},
+        ),
+        ("diagnostics.pack", ["seed"], set()),
         ("store", "results/elsewhere", set()),
         ("targets", ["fig1"], set()),
         ("name", "mine", set()),
@@ -176,3 +184,45 @@ def test_an_address_of_another_study_is_unknown():
         assert re.fullmatch(address_pattern(stage), address)
         with pytest.raises(RdpipeError, match=f"{address} is no result of the present study"):
             plan().node(stage, address)
+
+
+ASKED = {"splits": ["cv-16k"], "archs": ["mlp-1"], "diagnostics": ["active_units", "inference_gap"]}
+
+
+def test_a_measure_is_a_result_of_its_own_that_moves_no_other_address():
+    paper, more = plan(), plan(**{"experiments.asked": ASKED})
+    for stage in ("training", "evaluation", "tables", "figures"):
+        assert set(paper.addresses(stage)) <= set(more.addresses(stage))
+    new = [name for name in more.diagnostics if name not in paper.diagnostics]
+    assert new == ["active_units/cv-16k/mlp-1", "inference_gap/cv-16k/mlp-1"]
+    table = more.tables["asked"]
+    paths = more.diagnostic_inputs(table)
+    assert len(paths) == 2 * 60
+    assert paths[0].startswith("results/diagnostics/active_units/cv-16k/mlp-1-")
+    assert paths[60].startswith("results/diagnostics/inference_gap/cv-16k/mlp-1-")
+    other = plan(**{"experiments.asked": ASKED, "diagnostics.active_units": {"threshold": 0.1}})
+    moved = {
+        name
+        for name, node in more.diagnostics.items()
+        if other.diagnostics[name].address != node.address
+    }
+    assert moved == {"active_units/cv-16k/mlp-1"}
+
+
+def test_a_figure_of_pictures_reads_those_of_the_first_seed_beside_its_tables():
+    entry = {"draw": "samples", "experiment": "fig8", "diagnostic": "pictures"}
+    more = plan(**{"figures.mine": entry})
+    inputs = more.figure_inputs(more.figures["mine"])
+    pictures = {name: path for name, path in inputs.items() if name.startswith("pictures/")}
+    assert len(pictures) == 2 * 12
+    name = "pictures/cv-16k/mlp-3"
+    assert pictures[f"{name}/0.1/0"] == more.diagnostics[name].file("beta-0.1/seed-0/pictures.npz")
+    assert set(inputs) - set(pictures) == set(more.figure_inputs(more.figures["fig8"]))
+
+
+def test_the_papers_figures_need_no_diagnostics():
+    paper = plan()
+    for name in PAPER["targets"]:
+        tables = paper.target_tables([name])
+        asked = [table.name for table in tables if paper.diagnostic_inputs(table)]
+        assert asked == (["memorized"] if name == "claims" else [])

@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 
+import pandas as pd
 import pytest
 
 from .conftest import Checkout, make_checkout
@@ -105,6 +106,45 @@ def test_a_new_kind_of_architecture_computes_only_its_own_runs(checkout):
     assert outcome.code == 0, outcome.text
     new = {title.replace("mlp-1", "gelu") for title in TRAINING | EVALUATION}
     assert outcome.computed == new | {"tables fig3", "figures fig3"}
+    assert checkout.snakemake(**how).nothing
+
+
+TRIVIAL = '''"""The number of images of each part."""
+
+from rdpipe.diagnostics.runs import write_metrics
+
+COLUMNS = ("images",)
+
+
+def write_measure(folder, parts, *, run, model, seed):
+    """Write the measure of one run."""
+    write_metrics(folder, parts, COLUMNS, measure, run=run, model=model)
+
+
+def measure(vae, parts, beta):
+    """The column of each part."""
+    return {part: {"images": float(len(images))} for part, images in parts.items()}
+'''
+
+
+def test_a_new_measure_computes_itself_alone(checkout):
+    """Two files: its module, and its settings. Its table is made of what is there."""
+    asked = {"splits": ["half"], "archs": ["mlp-1"], "diagnostics": ["active_units"]}
+    how = {"experiments": {"asked": asked}, "targets": ["fig1", "fig3", "asked"]}
+    assert checkout.snakemake(**how).computed == {"tables asked"} | {
+        f"diagnostics active_units/{run}" for run in RUNS
+    }
+    (checkout.path / "src/rdpipe/diagnostics/trivial.py").write_text(TRIVIAL, "utf-8")
+    settings = "src/rdpipe/study/settings/diagnostics.py"
+    model = 'class Trivial(Model):\n    """Nothing."""\n\n\nclass Diagnostics(Model):'
+    checkout.edit(settings, "class Diagnostics(Model):", model)
+    checkout.edit(settings, "    seed: Seed", "    trivial: Trivial = Trivial()\n    seed: Seed")
+    asked["diagnostics"].append("trivial")
+    outcome = checkout.snakemake(**how)
+    assert outcome.computed == {"tables asked"} | {f"diagnostics trivial/{run}" for run in RUNS}
+    table = pd.read_csv(checkout.path / "results/tables/asked/rd.csv")
+    assert {"active_units", "images", "distortion"} <= {*table}
+    assert {*table["images"]} == {128}
     assert checkout.snakemake(**how).nothing
 
 

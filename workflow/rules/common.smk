@@ -78,6 +78,7 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
 wildcard_constraints:
     **{stage: address_pattern(stage) for stage in STAGES},
     **{axis: "|".join(map(re.escape, values)) for axis, values in plan.values.items()},
+    file="metrics.parquet|pictures.npz|scores.parquet",  # of a diagnostic
 
 
 # All inputs are `ancient`. The address of a result covers everything that the result was made from.
@@ -201,11 +202,11 @@ def per_run(stage, file):
     )
 
 
-def per_job(stage):
-    """Log of a job. Its name has only the axes that are not packed."""
+def per_job(stage, end=""):
+    """Log of a job. Its name has only the axes that are not packed, and the given end."""
     axes = [axis for axis in plan.values if axis not in getattr(study, stage).pack]
     name = "_".join(f"{axis}-{{{axis}}}" for axis in axes) or "all"
-    return f"results/logs/{stage}/{{{stage}}}/{name}.log"
+    return f"results/logs/{stage}/{{{stage}}}/{name}{end}.log"
 
 
 def in_report(path, shows):

@@ -1,6 +1,7 @@
 """Tables: the measures of all runs of an experiment, and their summary over seeds.
 
-In: the evaluations of an experiment, and the neighbours of its splits.
+In: the evaluations of an experiment, its diagnostics if it asks for any, and the neighbours of its
+splits.
 Out: rd, rd_summary and neighbours, each as Parquet and CSV; the reconstructions that figures show.
 """
 

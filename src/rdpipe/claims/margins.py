@@ -31,6 +31,9 @@ LEAD = 0.0
 """For an optimum: any lead counts."""
 SOME = 0.05
 """The share of reconstructions from which on "some" of them resemble memorised neighbours."""
+EVEN = 0.5
+"""The share of test images that count as memorised by chance: where the decoder treats a test image
+as it treats the training images of its code, either is as likely to be nearer."""
 RESEMBLANCE = 0.5
 """How near, as a share of the distance between dense and sparse, a split resembles the sparse."""
 

@@ -1,9 +1,10 @@
 """Questions that the paper leaves open, judged like its claims, but apart from them.
 
 They are ours: what learned priors, other likelihoods, the dimension of the latent space and the
-length of training change. A question is a function like those of `rdpipe.claims.paper`. Its
-hypothesis, its margins and their reason stand here, and were written before any result. A verdict
-"not supported" is an answer as well. Intervals and their limits are those of the paper's claims.
+length of training change, and where the gap between training and test lies. A question is a
+function like those of `rdpipe.claims.paper`. Its hypothesis, its margins and their reason stand
+here, and were written before any result. A verdict "not supported" is an answer as well. Intervals
+and their limits are those of the paper's claims.
 """
 
 from collections.abc import Callable, Iterator
@@ -167,6 +168,56 @@ def more_dimensions_overfit(
     for arch in more:
         own = tables.curve(split, arch, "distortion")
         yield deeper(LEAD, f"depth of the minimum of test D: {arch} minus {paper}", own, plain)
+
+
+# --- where the gap lies ---------------------------------------------------------------------------
+
+
+@question(
+    "At β < 1 most of the gap in D lies in inference: fitted posteriors close over half of it.",
+    reason="Half of the gap: then inference dominates. Any lead counts.",
+)
+def gap_lies_in_inference(tables: Tables, *, split: Split, archs: Archs) -> Iterator[Part]:
+    """Mean over β < 1: what fitted posteriors close of the gap in D, minus half of the gap."""
+    for arch in archs:
+        lead = _inference(tables, split, arch) - tables.gap(split, arch) / 2
+        lead = smaller(lead, STANDARD_BETA)
+        yield above(LEAD, f"{arch}: gap closed at β < 1, less half of it", _mean(lead))
+
+
+@question(
+    "At β ≥ 1 most of a deep network's gap in D lies in its decoder: fitted posteriors leave it.",
+    reason="Half of the gap, as above. The paper sees memorised neighbours there.",
+)
+def deep_gap_lies_in_decoder(tables: Tables, *, split: Split, deep: Arch) -> Iterator[Part]:
+    """Mean over β ≥ 1: half of the gap in D, minus what fitted posteriors close of it."""
+    lead = tables.gap(split, deep) / 2 - _inference(tables, split, deep)
+    yield above(
+        LEAD, f"{deep}: half of the gap at β ≥ 1, less what is closed", _mean(_from_standard(lead))
+    )
+
+
+@question(
+    "At β < 1 most of the marginal KL is mismatch that a mixture of Gaussians would save.",
+    reason="Half of the marginal KL: then it is the prior's shape that costs. Any lead counts.",
+)
+def marginal_kl_is_mismatch(tables: Tables, *, split: Split, archs: Archs) -> Iterator[Part]:
+    """Mean over β < 1, on train: what the mixture saves, minus half of the marginal KL."""
+    for arch in archs:
+        saved, whole = (
+            tables.curve(split, arch, metric, "train")
+            for metric in ("mixture_saving", "marginal_kl")
+        )
+        lead = smaller(saved - whole / 2, STANDARD_BETA)
+        yield above(LEAD, f"{arch}: saved at β < 1, less half of the marginal KL", _mean(lead))
+
+
+def _inference(tables: Tables, split: str, arch: str) -> pd.DataFrame:
+    """The part of inference in the gap in D: what fitted posteriors gain on test beyond train."""
+    test, train = (
+        tables.curve(split, arch, "inference_gap_distortion", part) for part in ("test", "train")
+    )
+    return test - train
 
 
 # --- length of training ---------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from rdpipe.common.files import read_json
 
 LIBRARIES = frozenset(
     {"torch", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "h5py", "pillow"}
-    | {"matplotlib", "snakemake"}
+    | {"matplotlib", "scikit-learn", "snakemake"}
 )
 
 CODE = Path(__file__).resolve().parents[1]  # the package

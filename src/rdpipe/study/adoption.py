@@ -20,7 +20,7 @@ from rdpipe.store.adopting import Record, adopt, by_task, difference, records, t
 from rdpipe.store.digests import digest
 from rdpipe.store.objects import Store, record_of
 from rdpipe.store.provenance import processor
-from rdpipe.study.plan import RESULTS, RUN_STAGES, Node, Plan, RunAxes
+from rdpipe.study.plan import RESULTS, RUN_STAGES, Node, Plan, RunAxes, file_of
 
 FILES = {  # of each stage, one file of a result
     "datasets": "manifest.json",
@@ -135,7 +135,7 @@ def _was_computed(node: Node, run: RunAxes) -> bool:
 def _file(node: Node, run: RunAxes) -> str:
     if node.stage == "figures":
         return f"{RESULTS}/figures/{node.address}.pdf"
-    name = FILES[node.stage]
+    name = file_of(node.name) if node.stage == "diagnostics" else FILES[node.stage]
     return node.files(name, [run])[0] if node.stage in RUN_STAGES else node.file(name)
 
 

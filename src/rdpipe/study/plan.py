@@ -18,12 +18,14 @@ from rdpipe.claims.roles import cast
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store.digests import identity
 from rdpipe.store.fingerprint import fingerprint
+from rdpipe.study.settings.diagnostics import FILES
 from rdpipe.study.settings.figures import Claim
 from rdpipe.study.settings.splits import CV
 from rdpipe.study.settings.study import Study
 
 RESULTS = "results"
-RUN_STAGES = ("training", "evaluation")  # whose nodes have one result for each β and seed
+# whose nodes have one result for each β and seed
+RUN_STAGES = ("training", "evaluation", "diagnostics")
 FORMATS = ("pdf", "png", "csv")  # of a figure
 OF_FIRST_SEED = ("reconstructions.npz",)  # files of which a table shows one seed's alone
 TABLES = ("rd", "rd_summary", "neighbours")  # each as .parquet and .csv
@@ -44,20 +46,26 @@ def address_pattern(stage: str) -> str:
     It does not list them: Snakemake goes through its text for every file, so planning would grow
     with the square of their number.
     """
-    names = 2 if stage in RUN_STAGES else 1
+    names = {"training": 2, "evaluation": 2, "diagnostics": 3}.get(stage, 1)
     return "/".join(names * ["[a-z][a-z0-9_-]*"]) + "-[0-9a-f]{10}"
+
+
+def file_of(diagnostic: str) -> str:
+    """The file that a diagnostic of this name, `measure/split/arch`, makes of each run."""
+    return FILES.get(diagnostic.partition("/")[0], "metrics.parquet")
 
 
 @dataclass(frozen=True)
 class Node:
-    """One result of a stage; for training and evaluation, those of all betas and seeds.
+    """One result of a stage; of RUN_STAGES, those of all betas and seeds.
 
     Attributes
     ----------
     stage
         One of STAGES.
     name
-        The name in the study; of runs, `split/arch`.
+        The name in the study; of runs, `split/arch`, and of their diagnostics,
+        `measure/split/arch`.
     modules
         The modules that compute it. The first is called; the others are those that it finds by
         name, such as that of a kind of architecture.
@@ -115,7 +123,7 @@ class Node:
 
 
 class Plan:
-    """All nodes of a study, by stage and name; those of runs are named `split/arch`.
+    """All nodes of a study, by stage and name (see `Node`).
 
     Parameters
     ----------
@@ -142,6 +150,18 @@ class Plan:
         pairs = dict.fromkeys(pair for name in study.experiments for pair in self._pairs(name))
         self.training = {"/".join(pair): self._training(*pair) for pair in pairs}
         self.evaluation = {"/".join(pair): self._evaluation(*pair) for pair in pairs}
+        asked = dict.fromkeys(
+            (measure, *pair)
+            for name, experiment in study.experiments.items()
+            for measure, pair in itertools.product(experiment.diagnostics, self._pairs(name))
+        )
+        asked |= dict.fromkeys(
+            (figure.diagnostic, *pair)
+            for figure in study.figures.values()
+            if figure.diagnostic and figure.experiment
+            for pair in self._pairs(figure.experiment)
+        )
+        self.diagnostics = {"/".join(names): self._diagnostic(*names) for names in asked}
         self.tables = {name: self._table(name) for name in study.experiments}
         self.figures = {name: self._figure(name) for name in study.figures}
 
@@ -195,10 +215,13 @@ class Plan:
         splits = table.settings["splits"]
         return [self.neighbours[name].file("distances.parquet") for name in splits]
 
-    def table_inputs(self, table: Node, file: str, stage: str = "evaluation") -> list[str]:
+    def table_inputs(
+        self, table: Node, file: str, stage: str = "evaluation", measure: str = ""
+    ) -> list[str]:
         """One file of every run of a table, of a stage, in the order of its setting `runs`.
 
-        Of OF_FIRST_SEED, those of the smallest seed at the end of training.
+        Of OF_FIRST_SEED, those of the smallest seed at the end of training. Of the stage
+        diagnostics, those of one measure.
         """
         end = self.study.training.iterations
         runs = [
@@ -210,7 +233,16 @@ class Plan:
             runs = [run for run in runs if run["seed"] == first and "checkpoint" not in run]
         grouped = itertools.groupby(runs, key=lambda run: f"{run['split']}/{run['arch']}")
         nodes: Mapping[str, Node] = getattr(self, stage)
-        return [path for pair, rows in grouped for path in nodes[pair].files(file, rows)]
+        names = ((f"{measure}/{pair}" if measure else pair, rows) for pair, rows in grouped)
+        return [path for name, rows in names for path in nodes[name].files(file, rows)]
+
+    def diagnostic_inputs(self, table: Node) -> list[str]:
+        """metrics.parquet of every run of a table, for one measure of the table after another."""
+        return [
+            path
+            for measure in table.settings.get("measures", ())
+            for path in self.table_inputs(table, "metrics.parquet", "diagnostics", measure)
+        ]
 
     def figure_inputs(self, figure: Node) -> dict[str, str]:
         """The files a figure is drawn from, by the names its module knows."""
@@ -233,11 +265,30 @@ class Plan:
         inputs = {
             name: node.file(file)
             for source, node in figure.reads.items()
-            for name, file in files[source].items()
+            for name, file in files.get(source, {}).items()
         }
+        for node in figure.reads.values():
+            if node.stage == "diagnostics":
+                inputs |= self._of_runs(node)
         if published := self.study.figures[figure.name].published:
             inputs["published"] = published
         return inputs
+
+    def _of_runs(self, node: Node) -> dict[str, str]:
+        """What a diagnostic made of each run, by `measure/split/arch/beta/seed`, and the parts.
+
+        Of pictures, those of the smallest seed.
+        """
+        measure, split, _ = node.name.split("/")
+        seeds = [min(self.study.seeds)] if measure == "pictures" else self.study.seeds
+        files = {
+            f"{node.name}/{spell('beta', beta)}/{seed}": path
+            for beta, seed in itertools.product(self.study.betas, seeds)
+            for path in node.files(file_of(node.name), [{"beta": beta, "seed": seed}])
+        }
+        if measure == "leave_out":
+            files[f"assignment/{split}"] = self.splits[split].file("assignment.parquet")
+        return files
 
     # A target is a name a person would type: a figure, or an experiment.
 
@@ -291,6 +342,7 @@ class Plan:
         return {
             "metrics": self.table_inputs(node, "metrics.parquet"),
             "reconstructions": self.table_inputs(node, "reconstructions.npz"),
+            "diagnostics": self.diagnostic_inputs(node),
             "distances": self.neighbour_inputs(node),
         }
 
@@ -346,6 +398,12 @@ class Plan:
         modules = ("rdpipe.evaluation.evaluate", *self._found(arch))
         return Node("evaluation", name, modules, settings, reads)
 
+    def _diagnostic(self, measure: str, split: str, arch: str) -> Node:
+        settings = self.study.diagnostics.measure(measure)
+        reads = {"split": self.splits[split], "training": self.training[f"{split}/{arch}"]}
+        modules = (f"rdpipe.diagnostics.{measure}", *self._found(arch))
+        return Node("diagnostics", f"{measure}/{split}/{arch}", modules, settings, reads)
+
     def _found(self, arch: str) -> tuple[str, ...]:
         """The modules that an architecture's networks, prior and likelihood are found in."""
         settings = self.study.archs[arch]
@@ -375,7 +433,11 @@ class Plan:
         splits = list(self.study.experiments[experiment].splits)
         reads = {"/".join(pair): self.evaluation["/".join(pair)] for pair in pairs}
         reads |= {split: self.neighbours[split] for split in splits}
-        settings = {"runs": runs, "splits": splits}
+        settings: dict[str, Any] = {"runs": runs, "splits": splits}
+        if measures := list(self.study.experiments[experiment].diagnostics):
+            settings["measures"] = measures
+            names = ("/".join((measure, *pair)) for measure in measures for pair in pairs)
+            reads |= {name: self.diagnostics[name] for name in names}
         return Node("tables", experiment, ("rdpipe.tables",), settings, reads)
 
     def _figure(self, name: str) -> Node:
@@ -393,6 +455,9 @@ class Plan:
                 "archs": [self._arch_facts(arch) for arch in experiment.archs],
             }
             reads = {"table": self.tables[figure.experiment]}
+            if figure.diagnostic:
+                names = ["/".join((figure.diagnostic, *p)) for p in self._pairs(figure.experiment)]
+                reads |= {name: self.diagnostics[name] for name in names}
             if figure.published:
                 settings["published"] = self.contents[f"figures.{name}"]
         elif figure.claims:

@@ -12,11 +12,14 @@ from rdpipe.common.errors import RdpipeError
 from rdpipe.common.own_files import printable
 from rdpipe.study.settings._base import Model
 from rdpipe.study.settings.archs import Vamp
+from rdpipe.study.settings.diagnostics import FILES, MEASURES
 from rdpipe.study.settings.figures import RD_FIGURES, Claim, Figure
 from rdpipe.study.settings.splits import CV, Split
 from rdpipe.study.settings.study import RULES, Study
 from rdpipe.study.wording import sentence, unknown
 
+COLUMNS = [measure for measure in MEASURES if measure not in FILES]  # what tables may have
+BESIDE = ("draw", "published", "diagnostic")  # settings of a figure that are no source
 FIGURES = Path(__file__).parents[1] / "figures"
 
 
@@ -103,6 +106,7 @@ def _faults(study: Study) -> Iterable[str]:
         path = f"experiments.{name}"
         yield from unknown(f"{path}.splits", experiment.splits, study.splits, "split")
         yield from unknown(f"{path}.archs", experiment.archs, study.archs, "architecture")
+        yield from unknown(f"{path}.diagnostics", experiment.diagnostics, COLUMNS, "diagnostic")
     yield from _vamp_faults(study)
     for name, figure in study.figures.items():
         yield from _figure_faults(f"figures.{name}", name, figure, study)
@@ -176,7 +180,7 @@ def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterab
     yield from unknown(
         drawn_by, [figure.draw or name], known, "module of rdpipe.figures", listed=False
     )
-    sources = [field for field in Figure.model_fields if field not in ("draw", "published")]
+    sources = [field for field in Figure.model_fields if field not in BESIDE]
     if sum(getattr(figure, source) is not None for source in sources) != 1:
         yield f"{path}: give exactly one of {', '.join(sources)}."
     if figure.published is not None:
@@ -194,6 +198,16 @@ def _figure_faults(path: str, name: str, figure: Figure, study: Study) -> Iterab
         yield from unknown(
             f"{path}.dataset", [figure.dataset], study.datasets, "dataset", listed=False
         )
+    if figure.diagnostic is not None:
+        yield from unknown(
+            f"{path}.diagnostic",
+            [figure.diagnostic],
+            FILES,
+            "diagnostic of single runs",
+            listed=False,
+        )
+        if figure.experiment is None:
+            yield f"{path}.diagnostic: it is measured on runs; give the figure an experiment."
     if figure.experiment is not None:
         yield from unknown(
             f"{path}.experiment", [figure.experiment], study.experiments, "experiment", listed=False

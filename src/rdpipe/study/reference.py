@@ -56,6 +56,7 @@ def page() -> str:
         text = Study.model_fields[block].description
         named = "" if get_origin(Study.model_fields[block].annotation) is None else ".<name>"
         parts += [f"## `{block}`\n", *([f"{text}\n"] if named else [])]
+        inside = _parts(models[0])
         for model in models:
             kind = model.model_fields.get("kind")
             inner = ".prior" if model in models_in(Prior) else ""
@@ -63,9 +64,11 @@ def page() -> str:
             if kind is not None:
                 title += f" of kind `{get_args(kind.annotation)[0]}`"
             if kind is not None or model is not models[0]:
-                title = title if kind is not None else "Entries of a list: `claims`"
+                if kind is None:
+                    part = inside.get(model)
+                    title = f"`{block}.{part}`" if part else "Entries of a list: `claims`"
                 parts.append(f"### {title}\n")
-            parts += [f"{_one_line(model.__doc__)}\n", _table(model)]
+            parts += [f"{_one_line(model.__doc__)}\n", _table(model, skip=_parts(model).values())]
     return "\n".join(parts)
 
 
@@ -76,6 +79,15 @@ def _blocks(model: type[Model]) -> dict[str, list[type[Model]]]:
         for name, field in model.model_fields.items()
     }
     return {name: models for name, models in found.items() if models}
+
+
+def _parts(model: type[Model]) -> dict[type[Model], str]:
+    """The blocks inside a block, which have tables of their own, with their names."""
+    return {
+        field.annotation: name
+        for name, field in model.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Model)
+    }
 
 
 def models_in(annotation: Any) -> Iterator[type[Model]]:

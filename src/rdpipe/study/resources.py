@@ -60,6 +60,7 @@ def needs(study: Study) -> dict[str, Need]:
         "neighbours": Need(held, n * pixels / 2 / CPU_SPEED),
         "training": _training(study, held, nets),
         "evaluation": _evaluation(study, held, n, products),
+        "diagnostics": _diagnostics(study, held, n, products),
     }
 
 
@@ -94,6 +95,15 @@ def _evaluation(study: Study, held: float, n: int, products: int) -> Need:
     samples = 2 * evaluation.likelihood_images * max(evaluation.likelihood_samples, default=0)
     time = IMAGE_TIME * n + 2 * products * samples / GPU_SPEED
     return Need(held, _runs(study, evaluation.pack) * time)
+
+
+def _diagnostics(study: Study, held: float, n: int, products: int) -> Need:
+    """Of fitting posteriors, which takes longer than any other measure."""
+    gap = study.diagnostics.inference_gap
+    # two operations a product, forward and for the gradients of the codes, on two parts
+    operations = 8 * products * gap.images * gap.steps
+    time = IMAGE_TIME * n + operations / GPU_SPEED
+    return Need(held, _runs(study, study.diagnostics.pack) * time)
 
 
 def _runs(study: Study, pack: tuple[Axis, ...]) -> int:

@@ -20,11 +20,14 @@ class Experiment(Model):
     """Its splits, in the order in which figures show them."""
     archs: Annotated[Names, Field(examples=[["mlp-1", "mlp-3"]])]
     """Its architectures, in the order in which figures show them."""
+    diagnostics: Annotated[tuple[Name, ...], Field(examples=[["inference_gap"]])] = ()
+    """Measures of the block `diagnostics` that its tables have as well."""
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Repeated names."""
         yield from repeated("splits", self.splits)
         yield from repeated("archs", self.archs)
+        yield from repeated("diagnostics", self.diagnostics)
 
 
 def _players(value: Any) -> str | tuple[str, ...]:
@@ -80,6 +83,9 @@ class Figure(Model):
     """The splits that the figure sketches (Figure 2)."""
     experiment: Annotated[Name, Field(examples=["fig3"])] | None = None
     """The experiment whose tables the figure shows."""
+    diagnostic: Annotated[Name, Field(examples=["pictures"])] | None = None
+    """The measure that the figure shows run by run: `pictures` or `leave_out`. It needs an
+    experiment."""
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)] | None = None
     """The claims whose verdicts the figure shows."""
     published: Annotated[Location, Field(examples=["docs/reproduction/paper.csv"])] | None = None

@@ -9,13 +9,17 @@ from pydantic import Field
 from rdpipe.study.settings._base import NEUTRAL, NUMBER, Location, Model, Name, Seed, repeated
 from rdpipe.study.settings.archs import Arch
 from rdpipe.study.settings.datasets import Dataset
+from rdpipe.study.settings.diagnostics import Diagnostics
 from rdpipe.study.settings.evaluation import Evaluation
 from rdpipe.study.settings.figures import Experiment, Figure
 from rdpipe.study.settings.splits import Split
 from rdpipe.study.settings.training import Training
 
 # Names of rules, which no target may have: the stages, and `all`, which makes all targets.
-STAGES = ("datasets", "splits", "neighbours", "training", "evaluation", "tables", "figures")
+STAGES = (
+    *("datasets", "splits", "neighbours", "training", "evaluation", "diagnostics"),
+    *("tables", "figures"),
+)
 RULES = frozenset({"all", *STAGES})
 # Folders in `results/` that belong to no study, so that no study may have their names.
 FOLDERS = frozenset({*STAGES, "logs", "store"})
@@ -50,6 +54,8 @@ class Study(Model):
     """How every run is trained."""
     evaluation: Evaluation = Evaluation()
     """The measurements on every run."""
+    diagnostics: Diagnostics = Diagnostics()
+    """Further measures of the runs of experiments that ask for them."""
     experiments: dict[Name, Experiment]
     """Sets of runs by name. Each is a target: `snakemake <name>` makes its tables."""
     figures: dict[Name, Figure]

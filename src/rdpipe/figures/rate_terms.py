@@ -1,0 +1,53 @@
+"""The rate divided into mutual information, marginal KL, and what a fitted mixture would save."""
+
+import itertools
+from pathlib import Path
+
+import pandas as pd
+
+from rdpipe.figures import _stacks, _style
+from rdpipe.figures._experiment import Experiment
+from rdpipe.figures._labels import Arch, Split
+
+LIKELIHOODS_APART = True  # no distortions are shown
+PARTS: _stacks.Parts = {
+    "mutual_information": (r"$I_q(\mathbf{x};\mathbf{z})$", {"color": _style.TRAIN}),
+    "kept": ("marginal KL that a mixture keeps", {"color": _style.TEST}),
+    "mixture_saving": (
+        "marginal KL that it saves",
+        {"facecolor": "white", "edgecolor": _style.TEST, "hatch": "////", "linewidth": 0.6},
+    ),
+}
+METRICS = ["mutual_information", "marginal_kl", "mixture_saving", "rate"]
+
+
+def draw(folder: Path, experiment: Experiment) -> None:
+    """Draw one panel for each split (row) and architecture (column): a stacked bar for each β.
+
+    All terms are those of the training part, in nats, as means over seeds. The first two add up to
+    R; the dot is R. The marginal KL is that under the run's own prior. Its hatched part would go if
+    the prior were the mixture of Gaussians that was fitted to the codes after training.
+    """
+    _stacks.refuse_without(experiment, ["mixture_saving"], ["fitted_prior"])
+    splits, archs = experiment.splits, experiment.archs
+    figure, grid = _style.panels(
+        len(splits),
+        len(archs),
+        legend=[*_stacks.legend(PARTS), _style.line("$R$", "black", "none", **_style.DOT)],
+        xlabel=r"$\beta$",
+        ylabel="nats",
+        below=0.1,
+    )
+    plotted = []
+    for axes, (split, arch) in zip(grid.flat, itertools.product(splits, archs), strict=True):
+        shown = points(experiment, split, arch)
+        _stacks.draw(axes, shown, PARTS, total="rate")
+        _style.title(axes, f"{split.label}, {arch.label}")
+        plotted.append(shown)
+    _style.save(figure, folder, "rate_terms", pd.concat(plotted))
+
+
+def points(experiment: Experiment, split: Split, arch: Arch) -> pd.DataFrame:
+    """The terms of each β, ascending; `kept` is the marginal KL less the saving."""
+    shown = experiment.points(split, arch, "train", METRICS)
+    return shown.assign(kept_mean=shown["marginal_kl_mean"] - shown["mixture_saving_mean"])

@@ -1,0 +1,33 @@
+"""Traversals: what each latent dimension changes, sorted by activity, by β."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rdpipe.figures import _pictures
+from rdpipe.figures._experiment import Experiment
+from rdpipe.figures._pictures import Pictures, Row
+
+LIKELIHOODS_APART = True  # no distortions are shown
+
+
+def draw(folder: Path, experiment: Experiment) -> None:
+    """Draw a block for each split and architecture, in it for each β a row for each dimension.
+
+    A dimension moves over two deviations of the aggregate posterior to either side. The name of a
+    row ends with its activity, the variance of its posterior mean.
+    """
+
+    def rows(beta: float, pictures: Pictures) -> list[Row]:
+        moves = zip(pictures["activity"], pictures["traversal"], strict=True)
+        named = ((f"{activity:.2g}", images) for activity, images in moves)
+        first, *others = (Row(name, [images]) for name, images in named)
+        return [Row(rf"$\beta = {beta:g}$: {first.name}", first.groups), *others]
+
+    _pictures.save(folder, "traversals", experiment, rows, _numbers)
+
+
+def _numbers(beta: float, pictures: Pictures) -> pd.DataFrame:
+    activity = pictures["activity"]
+    return pd.DataFrame({"dimension": np.arange(len(activity)), "activity": activity})
