@@ -1,5 +1,6 @@
 """The lock files, the conda environment and pyproject.toml name the same packages."""
 
+import re
 import tomllib
 
 import pytest
@@ -58,3 +59,21 @@ def test_the_conda_environment_holds_the_runtime_pins_of_the_lock() -> None:
     names = {canonicalize_name(requirement.name) for requirement in RUNTIME}
     expected = {name: version for name, version in lock().items() if name in names}
     assert pins(packages) == expected, "copy the pins of requirements.lock into envs/rdpipe.yaml"
+
+
+@pytest.mark.parametrize("file", [".github/workflows/ci.yml", ".gitlab-ci.yml"])
+def test_every_continuous_integration_calls_the_same_commands(file):
+    commands = re.findall(r"^make ([\w-]+)", (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE)
+    text = (ROOT / file).read_text("utf-8")
+    assert yaml.safe_load(text)
+    (listed,) = re.findall(r"\w+: \[(lint.*?)\]", text)
+    assert listed.split(", ") == commands
+
+
+def test_the_container_has_the_pins_of_the_lock_and_the_python_of_the_environment():
+    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+    (python,) = re.findall(r"- python =([\d.]+)", (ROOT / "envs/rdpipe.yaml").read_text("utf-8"))
+    assert f"FROM python:{python}-slim" in lines
+    installs = [line for line in lines if "pip install" in line]
+    assert "--requirement requirements.lock" in installs[0]
+    assert all("--no-deps" in line for line in installs[1:])

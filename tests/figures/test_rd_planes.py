@@ -33,6 +33,17 @@ def test_a_star_stands_at_beta_1_where_the_grid_has_it(betas, expected, tmp_path
     assert [star.get_xdata().item() for star in stars] == rates
 
 
+def test_no_star_hides_the_dot_of_another_beta(tmp_path):
+    """A large β may have nearly the point of β = 1."""
+    axes = Figure().add_subplot()
+    curves = curves_of(tmp_path, (0.1, 1.0, 5.0))
+    draw_curves(axes, curves)
+    order = {marker: [one.get_zorder() for one in axes.lines if one.get_marker() == marker
+                      and one.get_linestyle() == "None"] for marker in "*o"}  # fmt: skip
+    assert len(order["o"]) == len(curves)
+    assert min(order["o"]) > max(order["*"])
+
+
 @pytest.fixture
 def annotated(tmp_path):
     """A panel whose test curve has its β written, beside both its curves."""

@@ -29,8 +29,19 @@ def test_a_log_goes_to_its_file_and_to_standard_error(job, tmp_path, capfd):
     with job():
         log.info("half of it is done")
     log.info("this is another job's")
-    assert capfd.readouterr().err == "half of it is done\n"
-    assert written(tmp_path).endswith(" half of it is done\n")
+    assert capfd.readouterr().err == "training half/mlp-1: half of it is done\n"
+    assert written(tmp_path).endswith(" training half/mlp-1: half of it is done\n")
+
+
+def test_every_line_names_its_job_once(job, tmp_path, capfd):
+    """As two trainings write to one terminal."""
+    with job():
+        log.info("training: 550 of 1,500 (37 %)")
+        log.info("training half/mlp-1 beta=1 seed=0: computed in 2 s")
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "training half/mlp-1: 550 of 1,500 (37 %)"
+    assert lines[1] == "training half/mlp-1 beta=1 seed=0: computed in 2 s"
+    assert [line[24:] for line in written(tmp_path).splitlines()] == lines
 
 
 def test_an_error_that_the_user_can_mend_is_one_sentence(job, tmp_path, capfd):

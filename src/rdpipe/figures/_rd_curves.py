@@ -84,7 +84,10 @@ def pair(
 
 
 def draw_curves(axes: Axes, curves: Iterable[Curve]) -> None:
-    """Draw one dot for each β, with bars for the deviation over seeds, and a star at β = 1."""
+    """Draw one dot for each β, with bars for the deviation over seeds, and a star at β = 1.
+
+    The dots of other β lie above the stars: a large β may have nearly the point of β = 1.
+    """
     shrunk = _style.shrunk(axes)
     star = STAR | {"markersize": shrunk * STAR["markersize"]}
     for curve in curves:
@@ -103,6 +106,15 @@ def draw_curves(axes: Axes, curves: Iterable[Curve]) -> None:
         )
         standard = np.isclose(curve.points["beta"], 1)
         axes.plot(rate[standard], distortion[standard], zorder=4, **star)
+        axes.plot(
+            rate[~standard],
+            distortion[~standard],
+            color=curve.colour,
+            linestyle="none",
+            marker="o",
+            markersize=_style.DOT_SIZE * shrunk,
+            zorder=5,
+        )
         if "published_rate" in curve.points:
             axes.errorbar(
                 curve.points["published_rate"],

@@ -126,7 +126,9 @@ class Job:
             How many items the device's memory takes together; without it, all. If that is less
             than all, they are computed in rounds.
         """
-        title = f"{self.spec['stage']} {self.spec['name']}"
+        # a job that makes several runs is named by what they have in common
+        common = [item.axes for item in items[:1] if all(one.axes == item.axes for one in items)]
+        title = f"{self.spec['stage']} {self.spec['name']}{_spelled(*common)}"
         with reporting(title, self.log_file, self.store.root, self._signals):
             self._check_code()
             leave_the_future(path for item in items for path in item.input_paths())
@@ -206,8 +208,7 @@ class Job:
                     "compute it anew."
                 )
             time.sleep(pause)
-        named = {**item.axes, **item.settings}
-        axes = "".join(f" {axis}={float(value):.10g}" for axis, value in named.items())
+        axes = _spelled(item.axes, item.settings)
         log.info("%s %s%s: %s", self.spec["stage"], self.spec["name"], axes, how)
 
     def _identity(self, item: Item) -> dict[str, Any]:
@@ -234,6 +235,12 @@ class Job:
                 f"the code behind {self.spec['modules'][0]} was edited after this workflow was "
                 "started, so nothing was stored; call snakemake again to compute with the new code."
             )
+
+
+def _spelled(*values: Mapping[str, Any]) -> str:
+    """Axes of a run, and settings, as logs name them."""
+    named = [pair for mapping in values for pair in mapping.items()]
+    return "".join(f" {axis}={float(value):.10g}" for axis, value in named)
 
 
 def _length(item: Item) -> tuple[tuple[str, Any], ...]:

@@ -62,7 +62,8 @@ def reporting(title: str, log_file: Path, store: Path, signals: Signals) -> Iter
     Parameters
     ----------
     title
-        Stage and name, which begin the sentence.
+        Stage and name, and β and seed if the job has one run. It begins every line that is not
+        about another name.
     log_file
         Where the log goes. The traceback of an unexpected error goes there too, and nowhere else.
     store
@@ -77,10 +78,11 @@ def reporting(title: str, log_file: Path, store: Path, signals: Signals) -> Iter
     """
     log.setLevel(logging.INFO)
     with ExitStack() as stack:
-        stack.enter_context(_logging_to(logging.StreamHandler()))
+        stack.enter_context(_logging_to(logging.StreamHandler(), _Titled(title)))
         stack.enter_context(signals.caught())
         try:
-            stack.enter_context(_logging_to(_LogFile(log_file)))
+            file = _Titled(title, "%(asctime)s %(message)s")
+            stack.enter_context(_logging_to(_LogFile(log_file), file))
             yield
         except Ended as ended:
             log.error("%s: ended by %s; call snakemake again: it goes on from here.", title, ended)
@@ -108,8 +110,23 @@ def _sentence(error: Exception, log_file: Path, store: Path) -> str:
     return ""
 
 
+class _Titled(logging.Formatter):
+    """Begins each line with the title of its job, as several jobs write to one terminal."""
+
+    def __init__(self, title: str, *of_formatter: str) -> None:
+        super().__init__(*of_formatter)
+        self.title = title
+        self.stage = title.partition(" ")[0]
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        if not record.message.startswith(f"{self.stage} "):
+            record.message = f"{self.title}: {record.message.removeprefix(f'{self.stage}: ')}"
+        return super().formatMessage(record)
+
+
 @contextmanager
-def _logging_to(handler: logging.Handler) -> Iterator[None]:
+def _logging_to(handler: logging.Handler, formatter: logging.Formatter) -> Iterator[None]:
+    handler.setFormatter(formatter)
     log.addHandler(handler)
     try:
         yield
@@ -125,7 +142,6 @@ class _LogFile(logging.FileHandler):
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         super().__init__(path, mode="w", encoding="utf-8")
-        self.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
 
     def handleError(self, _record: logging.LogRecord) -> None:
         """A full disk costs lines of the log, not the job."""

@@ -193,8 +193,9 @@ class Images(_Dataset):
     kind: Literal["images"]
     images: Annotated[Location, NEUTRAL, Field(examples=["data/pictures"])]
     """A folder of pictures, or a .npy or .npz file with an array (N, H, W) or (N, H, W, C) of
-    uint8 or of floats from 0 to 1. ~ and $VARIABLES are replaced. The content of the files
-    decides what is computed anew. Their place does not."""
+    uint8 or of floats from 0 to 1. A relative path starts where Snakemake is called. ~ and
+    $VARIABLES are replaced. The content of the files decides what is computed anew. Their place
+    does not."""
     factors: Annotated[Location | None, NEUTRAL, Field(examples=["data/factors.csv"])] = None
     """A .csv or .parquet table with one row for each image. Its numeric columns are the factors of
     variation. CD and checkerboard splits need such a table."""
