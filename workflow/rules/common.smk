@@ -5,7 +5,12 @@ import os
 import re
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+from snakemake.cli import get_argument_parser
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # Here and in all jobs, rdpipe is imported from this checkout, even if another one is installed. If
 # another workflow uses this one as a module from a repository, rdpipe must be installed.
@@ -16,6 +21,9 @@ if os.path.isdir(SOURCE):
     os.environ.update(
         PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])])
     )
+
+if find_spec("rdpipe") is None:
+    raise WorkflowError("rdpipe is not installed where Snakemake runs; see docs/module.md.")
 
 from rdpipe.study import lock, slurm
 from rdpipe.common.errors import RdpipeError
@@ -32,9 +40,6 @@ from rdpipe.study.files import read_file
 from rdpipe.study.reading import read_study
 from rdpipe.study.settings.study import STAGES
 from rdpipe.study.targets import check_overlays, check_targets
-from snakemake.cli import get_argument_parser
-from snakemake.exceptions import WorkflowError
-from snakemake.logging import logger
 
 
 def asked():
@@ -42,7 +47,8 @@ def asked():
 
     Snakemake tells nobody before it has looked for the rules of these names.
     """
-    called = "snakemake" in Path(sys.argv[0]).parts[-2:]  # as a script, or with `python -m`
+    *_, folder, file = "", *Path(sys.argv[0]).parts
+    called = file == "snakemake" or (folder, file) == ("snakemake", "__main__.py")
     if called and workflow.modifier.is_main_snakefile():  # else another workflow's module
         return get_argument_parser().parse_args(sys.argv[1:]).targets
 
