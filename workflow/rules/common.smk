@@ -14,12 +14,13 @@ os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("
 
 from rdpipe.study import lock, slurm
 from rdpipe.common.errors import RdpipeError
-from rdpipe.store.fingerprint import title
 from rdpipe.study.plan import RESULTS, RUN_PATH, RUN_STAGES, Plan, address_pattern
 from rdpipe.study.resources import needs
 from rdpipe.store.links import check_room, remove_lost, set_plain_names
 from rdpipe.store.objects import Store
 from rdpipe.store.roots import register
+from rdpipe.study import about
+from rdpipe.study.captions import caption, title
 from rdpipe.study.own_files import contents
 from rdpipe.study.files import refuse_repeated_keys
 from rdpipe.study.reading import read_study
@@ -153,10 +154,19 @@ def per_job(stage):
     return f"results/logs/{stage}/{{{stage}}}/{name}.log"
 
 
-def in_report(path, shows):
-    """A file of a figure that `snakemake --report` shows."""
+def figure_in_report(path, category):
+    """A file of a figure that `snakemake --report` shows: its pictures first, then all numbers."""
 
     def labels(wildcards):
-        return {"figure": plan.node("figures", wildcards.figures).name, "shows": shows}
+        return {"figure": plan.node("figures", wildcards.figures).name}
 
-    return report(path, category="Figures", caption="../report/figures.rst", labels=labels)
+    return report(path, category=category, caption="../report/figures.rst", labels=labels)
+
+
+def table_in_report(path):
+    """A table that `snakemake --report` shows."""
+
+    def labels(wildcards):
+        return {"experiment": plan.node("tables", wildcards.tables).name}
+
+    return report(path, category="Tables", caption="../report/tables.rst", labels=labels)

@@ -15,10 +15,10 @@ rule tables:
         ),
         distances=lambda w: settled(plan.neighbour_inputs(plan.node("tables", w.tables))),
     output:
+        table_in_report("results/tables/{tables}/rd.csv"),
         multiext(
             "results/tables/{tables}/",
             "rd.parquet",
-            "rd.csv",
             "rd_summary.parquet",
             "rd_summary.csv",
             "neighbours.parquet",

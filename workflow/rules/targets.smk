@@ -11,6 +11,7 @@ onstart:
     handle_sigterm_in_a_thread()
     check_cluster()
     set_plain_names(plan.target_links(plan.targets))
+    about.write(plan)
 
 
 onerror:
@@ -37,3 +38,20 @@ for target in plan.targets:
             links=plan.target_links([target]),
         script:
             "../scripts/targets.py"
+
+
+# The report is written anew at each call: it takes seconds, and shows how things stand.
+rule report:
+    input:
+        plan.target_files(study.targets),
+    log:
+        "results/logs/targets/report.log",
+    localrule: True
+    conda:
+        "../../envs/rdpipe.yaml"
+    params:
+        links=plan.target_links(study.targets),
+        results=RESULTS,
+        report=plan.own_file("report.html"),
+    script:
+        "../scripts/report.py"

@@ -13,9 +13,10 @@ from rdpipe.study.settings.figures import Experiment, Figure
 from rdpipe.study.settings.splits import Split
 from rdpipe.study.settings.training import Training
 
-# Names of rules, which no target may have: the stages, and `all`, which makes all targets.
+# Names of rules, which no target may have: the stages, `report`, and `all`, which makes all
+# targets.
 STAGES = ("datasets", "splits", "neighbours", "training", "evaluation", "tables", "figures")
-RULES = frozenset({"all", *STAGES})
+RULES = frozenset({"all", "report", *STAGES})
 
 
 class Study(Model):
