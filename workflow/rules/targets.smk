@@ -11,7 +11,7 @@ onstart:
     handle_sigterm_in_a_thread()
     check_cluster()
     set_plain_names(plan.target_links(plan.targets))
-    about.write(plan)
+    about.write(plan, {job.rule.name for job in workflow.dag.targetjobs})
 
 
 onerror:

@@ -9,6 +9,7 @@ import pandas as pd
 from rdpipe.results import Results
 
 CLAIMS = "rdpipe.figures.claims"
+WORDS = ["part", "note", "reason", "unit"]
 WIDTH, ROOM = 120, 8  # of the picture of an interval, and on each side of it, in pixels
 
 
@@ -21,7 +22,9 @@ def claims(results: Results, figures: list[str]) -> list[dict[str, Any]]:
     for name in figures:
         entry = results.about["figures"][name]
         if entry["module"] == CLAIMS and (results.folder / f"{entry['place']}.csv").exists():
-            table = results.numbers(name).fillna({"part": "", "note": "", "reason": "", "unit": ""})
+            table = results.numbers(name)
+            words = table[WORDS].astype(object)  # a column without a word is read as numbers
+            table[WORDS] = words.where(words.notna(), "")
             same = table[["claim", "experiment", "roles"]]
             for _, rows in table.groupby(same.ne(same.shift()).any(axis=1).cumsum(), sort=False):
                 found.append(_claim(rows))

@@ -38,7 +38,7 @@ function element(name, attributes = {}, ...children) {
     else if (key === "style") made.style.cssText = value;
     else if (value !== false && value !== undefined) made.setAttribute(key, value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return made;
 }
 
@@ -76,8 +76,19 @@ function defaults(name) {
     archs: chosen.archs.slice(0, 2).map((one) => one.name),
     parts: ["test", "train"],
     axis: "linear",
-    point: null,
+    point: first(chosen),
   };
+}
+
+// The point that a page opens with: of the last split shown, at β = 1 or near it.
+function first(chosen) {
+  const split = chosen.splits[Math.min(1, chosen.splits.length - 1)].name;
+  const arch = chosen.archs[0].name;
+  const betas = data.pairs[`${split}/${arch}`]?.curves.test.beta || [];
+  if (!betas.length) return null;
+  const apart = (beta) => Math.abs(Math.log((beta || 1e-9)));
+  const beta = betas.reduce((best, one) => (apart(one) < apart(best) ? one : best));
+  return { split, arch, beta, seed: data.first, part: "test" };
 }
 
 function read() {
@@ -456,7 +467,7 @@ function measures(pair, at) {
   const main = [...MEASURES, ...likelihoods.slice(0, 1).map((name) => [name, `log p(x), K = ${name.slice(15)}`, "nats"])]
     .filter(([name]) => known.includes(name));
   const row = ([name, label, unit]) => element("tr", {},
-    element("th", { scope: "row" }, label, unit ? element("small", {}, unit) : null),
+    element("th", { scope: "row" }, label, unit ? element("small", {}, ` ${unit}`) : null),
     [train, test].map((part) => element("td", {}, number(part[name]?.[at]))));
   const head = () => element("thead", {}, element("tr", {},
     ["Measure", "Training", "Test"].map((name) => element("th", { scope: "col" }, name))));
@@ -580,7 +591,7 @@ function details() {
   const size = data.sizes[point.split];
   const [n, m] = size.map((one) => one.toLocaleString("en"));
   const inside = ["finished", "idle"].includes(status)
-    ? [images(pair, point), division(pair, at, size[0]), element("h4", {}, `Measures of seed ${point.seed}`), measures(pair, at), histories(pair, at)]
+    ? [images(pair, point), division(pair, at, size[0]), histories(pair, at), element("h4", {}, `Measures of seed ${point.seed}`), measures(pair, at)]
     : [element("p", { class: "empty" }, status === "diverged"
       ? "This run diverged: its loss became infinite or no number. It has no measures."
       : "This run is missing: it is not trained or not evaluated yet."),

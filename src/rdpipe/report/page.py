@@ -58,7 +58,7 @@ def page(results: Results) -> str:
     return environment.get_template("page.html.j2").render(
         style=(HERE / "page.css").read_text("utf-8"),
         script=(HERE / "explorer.js").read_text("utf-8"),
-        title=_title(results),
+        title=_title(results, runs),
         study=_study(results, runs),
         status=_status(runs),
         experiments=experiments,
@@ -87,15 +87,16 @@ def _experiments(results: Results) -> list[str]:
     return [name for name in results.experiments if name in needed]
 
 
-def _title(results: Results) -> str:
+def _title(results: Results, runs: list[Run]) -> str:
     settings = results.about["settings"]
-    used = {settings["splits"][pair.partition("/")[0]]["dataset"] for pair in results.about["runs"]}
+    used = {settings["splits"][run.split]["dataset"] for run in runs}
     names = [
         DATASETS.get(dataset["kind"], name)
         for name, dataset in settings["datasets"].items()
         if name in used
     ]
-    return f"Rate and distortion of β-VAEs on {in_words(dict.fromkeys(names))}"
+    data = f" on {in_words(dict.fromkeys(names))}" if names else ""
+    return f"Rate and distortion of β-VAEs{data}"
 
 
 def _study(results: Results, runs: list[Run]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Whoever has the results folder can then read it without the config, as `rdpipe.o
 do. Paths are relative to the results folder.
 """
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,25 @@ from rdpipe.study.plan import RESULTS, Node, Plan
 FILE = "study.json"
 
 
-def write(plan: Plan) -> None:
-    """Write study.json of a study."""
+def write(plan: Plan, asked: Collection[str] = ()) -> None:
+    """Write study.json: of the study's targets, of those asked for, and of all that exist."""
     path = Path(plan.own_file(FILE))
     path.parent.mkdir(parents=True, exist_ok=True)
+    wanted = {*plan.study.targets, *asked}
+    targets = [
+        name
+        for name in plan.targets
+        if name in wanted or all(Path(file).exists() for file in plan.target_files([name]))
+    ]
     with replacing(path) as new:
-        write_json(new, about(plan))
+        write_json(new, about(plan, targets))
 
 
-def about(plan: Plan) -> dict[str, Any]:
-    """What study.json says, in builtins.
+def about(plan: Plan, targets: Sequence[str]) -> dict[str, Any]:
+    """What study.json says of some targets, in builtins.
+
+    A config may have many more experiments than a study uses, such as those of the file below an
+    overlay. They are left out.
 
     Returns
     -------
@@ -33,7 +43,7 @@ def about(plan: Plan) -> dict[str, Any]:
         - targets: what a call without a target makes
         - betas, seeds: value by how paths spell it
         - iterations: the length of training, and of all checkpoints before it, ascending
-        - datasets, splits: folder by name
+        - splits: folder by name
         - runs: by split/arch, the folders `training` and `evaluation`, of which each run has one
         - experiments: by name, the folder `table` and the facts of its `splits` and `archs` that
           `rdpipe.figures._labels` takes
@@ -41,28 +51,36 @@ def about(plan: Plan) -> dict[str, Any]:
           `caption`, and `module`, `settings` and `inputs` that `rdpipe.figures.draw` takes
     """
     study = plan.study
+    needed = {node.name for node in plan.target_tables(targets)}
+    tables = [node for name, node in plan.tables.items() if name in needed]
     experiments = {
-        name: {
-            "table": _folder(plan.tables[name]),
-            "splits": [plan.split_facts(split) for split in experiment.splits],
-            "archs": [plan.arch_facts(arch) for arch in experiment.archs],
+        node.name: {
+            "table": _folder(node),
+            "splits": [plan.split_facts(one) for one in study.experiments[node.name].splits],
+            "archs": [plan.arch_facts(one) for one in study.experiments[node.name].archs],
         }
-        for name, experiment in study.experiments.items()
+        for node in tables
     }
+    pairs = dict.fromkeys(pair for node in tables for pair in node.reads if pair in plan.training)
+    splits = dict.fromkeys(pair.partition("/")[0] for pair in pairs)
     return {
         "settings": study.model_dump(mode="json"),
         "targets": list(study.targets),
         "betas": plan.values["beta"],
         "seeds": plan.values["seed"],
         "iterations": [*study.training.checkpoints, study.training.iterations],
-        "datasets": {name: _folder(node) for name, node in plan.datasets.items()},
-        "splits": {name: _folder(node) for name, node in plan.splits.items()},
+        "splits": {name: _folder(plan.splits[name]) for name in splits},
         "runs": {
-            pair: {"training": _folder(node), "evaluation": _folder(plan.evaluation[pair])}
-            for pair, node in plan.training.items()
+            pair: {
+                "training": _folder(plan.training[pair]),
+                "evaluation": _folder(plan.evaluation[pair]),
+            }
+            for pair in pairs
         },
         "experiments": experiments,
-        "figures": {name: _figure(plan, node) for name, node in plan.figures.items()},
+        "figures": {
+            name: _figure(plan, node) for name, node in plan.figures.items() if name in targets
+        },
     }
 
 
