@@ -34,13 +34,13 @@ $(TOOLS): $(INSTALLED) requirements-dev.lock
 
 install: $(INSTALLED) ## Create the environment in .venv, as the other targets do by themselves
 
-demo: $(INSTALLED) ## Run a small study from data to figures (three minutes)
-	$(BIN)/snakemake --configfile config/demo.yaml --cores $(CORES)
-	@echo "Done: results/figures/fig3.pdf and its like, the claims in results/figures/claims.pdf," \
-		"and the tables in results/tables/*/rd.csv."
+demo: $(INSTALLED) ## Run a small study from data to a report (three minutes)
+	$(BIN)/snakemake report --configfile config/demo.yaml --cores $(CORES)
+	@echo "Done: open results/report.html in a browser. Figures are in results/figures," \
+		"and tables in results/tables/*/rd.csv."
 
 tour: $(INSTALLED) ## Draw every figure of Tetrominoes from a small study (longer than the demo)
-	$(BIN)/snakemake --configfile config/tour.yaml --cores $(CORES)
+	$(BIN)/snakemake report --configfile config/tour.yaml --cores $(CORES)
 
 test: $(TOOLS) ## Run all tests
 	$(BIN)/pytest -n 2

@@ -418,5 +418,5 @@ def test_the_title_of_a_module_is_its_first_line(tmp_path, monkeypatch):
     (tmp_path / "toy/one.py").write_text('"""One thing.\n\nMore."""\nraise RuntimeError\n')
     (tmp_path / "toy/two.py").write_text("VALUE = 1\n")
     monkeypatch.setattr(fp, "PACKAGE", tmp_path / "toy")
-    assert fp.title("toy.one") == "One thing."
-    assert fp.title("toy.two") == ""
+    assert fp.docstring("toy.one") == "One thing."
+    assert fp.docstring("toy.two") == ""

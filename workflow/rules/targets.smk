@@ -1,6 +1,6 @@
 """Targets: one for every figure and every experiment, by its name.
 
-A target rule, like `all`, has no output. At each call it sets the plain names, such as
+A target rule, like `all` and `report`, has no output. At each call it sets the plain names, such as
 results/figures/fig3.pdf, to the results of the current study.
 """
 
@@ -40,7 +40,8 @@ for target in plan.targets:
             "../scripts/targets.py"
 
 
-# The report is written anew at each call: it takes seconds, and shows how things stand.
+# The report is written anew at each call, which takes seconds. Where a run failed, this rule cannot
+# run: `rdpipe report` then shows what is there.
 rule report:
     input:
         plan.target_files(study.targets),
@@ -52,6 +53,6 @@ rule report:
     params:
         links=plan.target_links(study.targets),
         results=RESULTS,
-        report=plan.own_file("report.html"),
+        report=plan.own_file(about.REPORT),
     script:
         "../scripts/report.py"

@@ -14,6 +14,7 @@ from rdpipe.study.captions import caption, title
 from rdpipe.study.plan import RESULTS, Node, Plan
 
 FILE = "study.json"
+REPORT = "report.html"
 
 
 def write(plan: Plan, asked: Collection[str] = ()) -> None:
