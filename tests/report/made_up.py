@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -55,11 +54,12 @@ def plan_of(*overlays):
     return Plan(read_study(config))
 
 
-def results_of(folder, plan, *, diverged=(), missing=(), tables_of=None, drawn=True):
+def results_of(folder, plan, *, diverged=(), missing=(), tables_of=None, write=None):
     """Write the results of a plan into `folder`/results, and open them.
 
     `diverged` and `missing` name runs as (split/arch, β, seed). Experiments outside `tables_of`
-    have no table; by default those of missing runs have none.
+    have no table; by default those of missing runs have none. `write` writes a run in place of
+    `write_run`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     results = folder / "results"
@@ -68,14 +68,14 @@ def results_of(folder, plan, *, diverged=(), missing=(), tables_of=None, drawn=T
     for run in opened.all_runs():
         named = (f"{run.split}/{run.arch}", run.beta, run.seed)
         if named not in missing:
-            write_run(run, plan, "diverged" if named in diverged else "finished")
+            status = "diverged" if named in diverged else "finished"
+            (write or write_run)(run, plan, status)
     gone = {pair for pair, _, _ in missing}
     for name, node in plan.tables.items():
         complete = not gone.intersection(opened.pairs(name))
         if complete if tables_of is None else name in tables_of:
             write_tables(opened, plan, name, results / f"tables/{node.address}")
-    if drawn:
-        draw(plan, results)
+    draw(plan, results)
     return opened
 
 
@@ -86,26 +86,31 @@ def write_json_of(plan, results):
 
 def write_run(run, plan, status):
     """All files of one run; its curves have the shapes of the paper."""
-    run.folder.mkdir(parents=True)
-    run.evaluation.mkdir(parents=True)
     arch = plan.study.archs[run.arch].result_settings()
     record = {"arch": arch, "image_shape": [8, 8, 3], "beta": run.beta, "seed": run.seed}
     end = {"status": status, "diverged_at": 7 if status == "diverged" else None}
-    write_json(run.folder / "run.json", record | end)
+    images = np.random.default_rng(run.seed).integers(0, 256, (4, 2, 8, 8, 3), np.uint8)
+    write_files(run, record | end, images, intervals=2 if status == "diverged" else 60)
     network = networks.build(arch, (8, 8, 3))
     save_file(VAE.initial(network, [run.seed]).run(0), run.folder / "model.safetensors")
-    at = np.arange(1, 3 if status == "diverged" else 61) * 10
+
+
+def write_files(run, record, images, intervals):
+    """All files of one run but its model, with pictures (4, M, H, W, C)."""
+    run.folder.mkdir(parents=True)
+    run.evaluation.mkdir(parents=True)
+    write_json(run.folder / "run.json", record)
+    at = np.arange(1, intervals + 1) * 10
     history = {"iteration": at, "distortion": 200 + 1000 / at, "rate": 20 * (1 - 0.9**at)}
     write_parquet(run.folder / "history.parquet", pd.DataFrame(history))
-    write_parquet(run.evaluation / "metrics.parquet", metrics(run, status))
-    random = np.random.default_rng(run.seed)
-    images = random.integers(0, 256, (4, 2, 8, 8, 3), np.uint8)
+    write_parquet(run.evaluation / "metrics.parquet", metrics(run, record["status"]))
     named = dict(zip(("input", "neighbour", "reconstruction", "optimal"), images, strict=True))
-    rest = {"test": np.arange(2), "distance": np.ones(2)}
+    examples = len(images[0])
+    rest = {"test": np.arange(examples), "distance": np.ones(examples)}
     write_npz(run.evaluation / "reconstructions.npz", **named, **rest)
-    record = {"device": "a machine", "threads": 1, "seconds": 90.0, "start": "2026-01-02T03:04"}
+    how = {"device": "a machine", "threads": 1, "seconds": 90.0, "start": "2026-01-02T03:04"}
     for place in (run.folder, run.evaluation):
-        write_json(place / "record.json", record | {"versions": {"python": "3.11", "torch": "2"}})
+        write_json(place / "record.json", how | {"versions": {"python": "3.11", "torch": "2"}})
 
 
 def metrics(run, status):
@@ -179,8 +184,3 @@ def data_of(page):
     """The data of the explorer in a page."""
     start = page.index('id="data">') + len('id="data">')
     return json.loads(page[start : page.index("</script>", start)])
-
-
-def hidden(path: Path) -> str:
-    """A path as a browser opens it."""
-    return path.resolve().as_uri()

@@ -339,7 +339,7 @@ function chosenMarks(scale) {
     const at = indexOf(point.beta, i);
     const [rate, distortion] = [runs.rate?.[at], runs.distortion?.[at]];
     return rate === null || rate === undefined ? null
-      : element("circle", { class: "seed", cx: scale.x(rate), cy: scale.y(distortion), r: 3.2 });
+      : element("circle", { class: "seed", cx: scale.x(rate), cy: scale.y(distortion), r: 2 });
   });
   const left = mine.x > scale.box.right - 90;
   return element("g", { "aria-hidden": "true" }, dots, element("text", { class: "beta-label",
