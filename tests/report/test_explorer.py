@@ -44,6 +44,7 @@ def open_page(browser, address):
 
     def open_at(hash_="", **how):
         page = browser.new_page(**how)
+        page.set_default_timeout(120_000)  # ms; a machine may be busy
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
@@ -62,6 +63,11 @@ def state(page):
     """What the address says is chosen."""
     (hash_,) = re.findall("#explorer:(.*)", page.url)
     return {key: value for key, (value,) in parse_qs(hash_).items()}
+
+
+def toggle(page, name, value):
+    """Click what a user sees of a control: its label."""
+    page.locator(f'label:has(input[name="{name}"][value="{value}"])').click()
 
 
 def points(page):
@@ -83,11 +89,11 @@ def test_splits_architectures_and_parts_choose_the_curves(open_page):
     page = open_page()
     assert points(page).count() == 2 * 2 * 2 * 4
     for name, value in (("splits", "dense"), ("archs", "mlp-2"), ("parts", "train")):
-        page.locator(f'input[name="{name}"][value="{value}"]').uncheck()
+        toggle(page, name, value)
     assert points(page).count() == 4
     chosen = state(page)
     assert (chosen["splits"], chosen["archs"], chosen["parts"]) == ("sparse", "mlp-1", "test")
-    page.locator('input[name="parts"][value="test"]').uncheck()
+    toggle(page, "parts", "test")
     assert page.get_by_text("No curve is chosen").is_visible()
 
 
@@ -102,7 +108,7 @@ def test_another_experiment_brings_its_own_splits(open_page):
 def test_the_axis_of_the_rate_can_be_logarithmic(open_page):
     page = open_page()
     before = points(page).first.get_attribute("transform")
-    page.locator('input[name="axis"][value="log"]').check()
+    toggle(page, "axis", "log")
     assert points(page).first.get_attribute("transform") != before
     assert state(page)["axis"] == "log"
 
@@ -158,8 +164,8 @@ def test_a_run_that_is_missing_says_so(open_page):
 
 def test_a_link_shows_the_same_view(open_page):
     page = open_page("#explorer:run=sparse/mlp-2/0.001/1/train")
-    page.locator('input[name="splits"][value="dense"]').uncheck()
-    page.locator('input[name="axis"][value="log"]').check()
+    toggle(page, "splits", "dense")
+    toggle(page, "axis", "log")
     again = open_page("#" + page.url.partition("#")[2])
     for one in (page, again):
         assert one.locator('.point[aria-pressed="true"]').count() == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rdpipe.common.atomic import replacing
+from rdpipe.common.errors import RdpipeError
 from rdpipe.common.files import write_json
 from rdpipe.study.captions import caption, title
 from rdpipe.study.plan import RESULTS, Node, Plan
@@ -29,6 +30,25 @@ def write(plan: Plan, asked: Collection[str] = ()) -> None:
     ]
     with replacing(path) as new:
         write_json(new, about(plan, targets))
+
+
+def refuse_empty_report(plan: Plan, arguments: Sequence[str]) -> None:
+    """Refuse `snakemake --report` if no result of the study exists.
+
+    Snakemake would plan the whole study, and then miss one of its files.
+
+    Raises
+    ------
+    RdpipeError
+        If the arguments ask for a report, and there is nothing that it could show.
+    """
+    asked = any(argument.partition("=")[0] == "--report" for argument in arguments)
+    targets = [*plan.study.targets, *(name for name in plan.targets if name in arguments)]
+    if asked and not any(Path(file).exists() for file in plan.target_files(targets)):
+        raise RdpipeError(
+            "there is nothing to report: no figure or table of this study exists; give --report "
+            "the same --configfile as the call that computed the results."
+        )
 
 
 def about(plan: Plan, targets: Sequence[str]) -> dict[str, Any]:
