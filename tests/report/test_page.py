@@ -1,6 +1,5 @@
 """The report shows what there is, and names what there is not."""
 
-import json
 import re
 
 import pytest
@@ -70,7 +69,7 @@ def test_the_explorer_has_every_curve_run_history_and_picture(whole):
     assert len(pair["runs"]["status"]) == 4 * 3
     assert pair["runs"]["measures"]["train"]["mutual_information"] == [4.0] * 12
     assert "mutual_information" not in pair["runs"]["measures"]["test"]
-    assert len(pair["history"]["distortion"][0]) == len(pair["history"]["iteration"]) <= 40
+    assert len(pair["history"]["distortion"][0]) == len(pair["history"]["iteration"]) <= 24
     assert pair["history"]["iteration"][-1] == 600
     assert pair["pictures"]["rows"] == {"0": 0, "1": 1, "2": 2, "3": 3}
 
@@ -117,11 +116,3 @@ def test_a_study_without_any_run_has_a_report(plan, tmp_path):
     shown = (tmp_path / "report.html").read_text("utf-8")
     assert "<b>0</b> of 48 runs finished" in shown and 'id="data"' not in shown
     assert "No run of experiment both is evaluated yet." in shown
-
-
-def test_the_numbers_of_a_run_take_so_little_that_the_papers_6240_runs_fit(whole):
-    data = data_of(whole)
-    for pair in data["pairs"].values():
-        pair["pictures"] = {}
-    numbers = len(json.dumps(data["pairs"], separators=(",", ":")))
-    assert 6240 * numbers / 48 < 8e6

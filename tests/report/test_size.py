@@ -3,7 +3,9 @@
 import numpy as np
 import yaml
 
+from rdpipe.common.files import read_parquet, write_parquet
 from rdpipe.report.page import page
+from rdpipe.tables import OWN_AXES
 from tests import ROOT
 from tests.report.made_up import plan_of, results_of, write_files
 
@@ -34,6 +36,15 @@ def write_run(run, plan, status):
     else:
         images = np.zeros((4, 8, 32, 32, 3), np.uint8)
     write_files(run, {"status": status}, images, intervals=257)
+    measured = read_parquet(run.evaluation / "metrics.parquet")
+    for k in PAPER["evaluation"]["likelihood_samples"]:
+        measured = measured.assign(
+            **{f"log_likelihood_{k}{end}": -99.0 for end in ("", "_se", "_ess")}
+        )
+    values = measured.columns.drop([*OWN_AXES, "n", "status"])
+    # as many digits as real measures have
+    noise = np.random.default_rng(run.seed).uniform(0.5, 1.5, (2, len(values)))
+    write_parquet(run.evaluation / "metrics.parquet", measured.assign(**measured[values] * noise))
 
 
 def blurred(random):

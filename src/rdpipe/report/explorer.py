@@ -1,6 +1,6 @@
 """What the RD explorer of the report shows: curves, runs, histories and pictures, as one JSON.
 
-Numbers have five digits. A pair is a split and an architecture; the lists of a pair's runs go
+Numbers have four digits, as many as the page shows. A pair is a split and an architecture; the lists of a pair's runs go
 through all β and, for each β, through all seeds. Pictures are of the smallest seed.
 """
 
@@ -18,7 +18,7 @@ from rdpipe.results import Results, Run
 from rdpipe.tables import AXES, NOTES, PARTS
 
 EXAMPLES = 4  # pictures of a run; with all of an evaluation, a large study would be too large
-POINTS = 40  # of a history
+POINTS = 24  # of a history
 HISTORY = ("distortion", "rate")
 
 
@@ -166,5 +166,5 @@ def _pictures(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _numbers(values: Iterable[Any]) -> list[float | None]:
-    """Numbers with five digits; null for those that are not finite."""
-    return [float(f"{one:.5g}") if math.isfinite(one) else None for one in values]
+    """Numbers with four digits; null for those that are not finite."""
+    return [float(f"{one:.4g}") if math.isfinite(one) else None for one in values]
