@@ -34,11 +34,12 @@ $(TOOLS): $(INSTALLED) requirements-dev.lock
 
 install: $(INSTALLED) ## Create the environment in .venv, as the other targets do by themselves
 
-demo: $(INSTALLED) ## Run a small study from data to figures (three minutes)
-	$(BIN)/snakemake --configfile config/demo.yaml --cores $(CORES)
+demo: $(INSTALLED) ## Run a small study from data to a report (three minutes)
+	$(BIN)/snakemake report --configfile config/demo.yaml --cores $(CORES)
+	@echo "Done: open results/demo/report.html in a browser."
 
 tour: $(INSTALLED) ## Draw every figure of Tetrominoes from a small study (longer than the demo)
-	$(BIN)/snakemake --configfile config/tour.yaml --cores $(CORES)
+	$(BIN)/snakemake report --configfile config/tour.yaml --cores $(CORES)
 
 test: $(TOOLS) ## Run the tests, without the longest
 	$(BIN)/pytest -n 2 -m "not long"

@@ -17,7 +17,7 @@ from rdpipe.common.errors import RdpipeError
 from rdpipe.store import cleaning, roots, verifying
 from rdpipe.store.leases import Cleaner, announced
 from rdpipe.store.objects import Store
-from rdpipe.study import own_files, reference
+from rdpipe.study import about, own_files, reference
 from rdpipe.study.dependents import links_that_rest_on
 from rdpipe.study.files import read_file
 from rdpipe.study.plan import RESULTS, Plan
@@ -254,6 +254,24 @@ def adopt(
     _say(f"{done.compared:,} results are equal, so {done.adopted:,} are adopted; call snakemake.")
     if done.damaged:
         _say(f"{done.damaged:,} damaged results were not adopted.")
+
+
+@app.command()
+def report(overlays: Configs = None, configfile: Configfile = False) -> None:
+    """Write the report of a study from the results that are there.
+
+    `snakemake report` first computes all results. This command computes none: it also shows a study
+    that is still running, or in which runs failed. Missing results are named in the report.
+    """
+    from rdpipe.report import write_report  # imports matplotlib, which other commands spare
+    from rdpipe.results import Results
+
+    plan = _plan(overlays or [])
+    path = Path(plan.own_file(about.REPORT))
+    with _one_sentence(), console.status("writing the report"):
+        about.write(plan)
+        write_report(Results.read(Path(RESULTS), plan.study.name), path)
+    _say(f"The report is in {path}.")
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def verdict(name, world, late=0.0, seeds=5):
             of_world |= {"excess_distortion": train + gap}
         return {"inference_gap_distortion": 1.0} | of_world
 
-    some = tables([SPLIT], sorted(archs), world=changed, seeds=seeds)
+    some = tables([SPLIT], sorted(archs), world=changed, seeds=seeds, noise=0.005)
     end = some["runs"]
     before = end.assign(iteration=end["iteration"] / 10)
     steep = (end["beta"] == end["beta"].min()) & (end["part"] == "test")

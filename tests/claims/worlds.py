@@ -72,7 +72,7 @@ def tables(
     splits, archs, *, world=None, noise=0.02, seeds=SEEDS, betas=BETAS, distances=None, stream=1
 ):
     """An experiment's tables; `world` changes the metrics that as_the_paper_says gives a run."""
-    random = np.random.default_rng(stream)
+    random = _Noise(stream)
     rows = []
     for split, arch, beta, part in itertools.product(splits, archs, betas, ("train", "test")):
         metrics = as_the_paper_says(split, arch, beta, part)
@@ -87,11 +87,11 @@ def tables(
             "n_train": n_train(split),
             "status": "finished",
         }
-        names, values = [*metrics], [*metrics.values()]
-        for seed, draws in enumerate(random.normal(size=(seeds, len(names)))):
-            rows.append(
-                run | {"seed": seed} | dict(zip(names, values + noise * draws, strict=True))
-            )
+        noisy = {name: x + noise * random[name].normal(size=seeds) for name, x in metrics.items()}
+        rows += [
+            run | {"seed": seed} | {name: x[seed] for name, x in noisy.items()}
+            for seed in range(seeds)
+        ]
     share = np.linspace(0, 1, 201)
     neighbours = [
         pd.DataFrame(
@@ -100,6 +100,17 @@ def tables(
         for s in splits
     ]
     return {"runs": pd.DataFrame(rows), "neighbours": pd.concat(neighbours)}
+
+
+class _Noise(dict):
+    """A generator for each metric, so that another metric changes no other numbers."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __missing__(self, name):
+        self[name] = np.random.default_rng([self.stream, *name.encode()])
+        return self[name]
 
 
 def falling(split, arch, beta, part, metrics):

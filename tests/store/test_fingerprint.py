@@ -1,6 +1,7 @@
 """What a code fingerprint sees, and which modules each stage rests on."""
 
 import ast
+import re
 import shutil
 from functools import cache
 from pathlib import Path
@@ -365,6 +366,17 @@ def test_an_edit_of_an_exempt_module_changes_no_fingerprint(package):
     assert fingerprints() == before
 
 
+def test_an_edit_of_what_opens_finished_results_changes_no_fingerprint(package):
+    before = fingerprints()
+    append(package / "__init__.py", "\nfrom rdpipe import report\n")
+    assert fingerprints() == before
+
+
+def test_no_stage_takes_anything_from_what_opens_finished_results():
+    own = re.compile(r"^(from rdpipe import open|import rdpipe$)|rdpipe\.open\(", re.M)
+    assert not [name for name in covered() if own.search(file(name).read_text("utf-8"))]
+
+
 @pytest.mark.parametrize("module", ["vae.cnn", "vae.streams", "common.files", "figures._style"])
 def test_an_edit_of_another_module_changes_the_fingerprints_of_what_rests_on_it(package, module):
     before = fingerprints()
@@ -429,10 +441,10 @@ def test_an_import_counts_however_it_is_written(line, tmp_path, monkeypatch):
     assert closure(["toy.sub.one"]) == ["toy", "toy.sub", "toy.sub.beside", "toy.sub.one"]
 
 
-def test_the_title_of_a_module_is_its_first_line(tmp_path, monkeypatch):
+def test_a_module_is_read_for_its_docstring_without_being_imported(tmp_path, monkeypatch):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy/one.py").write_text('"""One thing.\n\nMore."""\nraise RuntimeError\n')
     (tmp_path / "toy/two.py").write_text("VALUE = 1\n")
     monkeypatch.setattr(fp, "PACKAGE", tmp_path / "toy")
-    assert fp.title("toy.one") == "One thing."
-    assert fp.title("toy.two") == ""
+    assert fp.docstring("toy.one") == "One thing.\n\nMore."
+    assert fp.docstring("toy.two") == ""

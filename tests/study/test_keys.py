@@ -85,7 +85,11 @@ VALUES = {
     "Figure.diagnostic": "pictures", "Claim.experiment": "fig5",
 }  # fmt: skip
 # Settings that move other stages than their block does.
-OTHERS = {"Training.checkpoints": SHOWN}  # the paths of runs spell them
+OTHERS = {
+    "Training.checkpoints": SHOWN,  # the paths of runs spell them
+    "Experiment.splits": SHOWN | {"diagnostics"},  # other runs are measured
+    "Experiment.archs": SHOWN | {"diagnostics"},
+}
 # A figure with another source is another entry.
 INSTEAD = {
     "Figure.dataset": {"draw": "fig1", "dataset": "tetrominoes"},
@@ -184,7 +188,7 @@ def test_these_settings_are_neutral_and_no_other():
     assert {f"{name}.{field}" for name in MODELS for field in MODELS[name].neutral()} == {
         "Study.name", "Study.store", "Study.downloads", "Study.targets",
         "Training.keep_states", "Training.pack", "Training.threads", "Training.save_every",
-        "Evaluation.pack", "Evaluation.threads",
+        "Evaluation.pack", "Evaluation.threads", "Diagnostics.pack", "Diagnostics.threads",
         "Images.images", "Images.factors",
     }  # fmt: skip
 

@@ -1,7 +1,10 @@
 """Every figure from the tables of a real, tiny study."""
 
+import numpy as np
 import pandas as pd
 import pytest
+
+import rdpipe
 
 pytestmark = pytest.mark.workflow
 
@@ -47,12 +50,37 @@ def test_every_figure_is_drawn_from_what_the_workflow_measures(checkout):
         assert len(numbers), name
 
 
-def test_the_report_shows_each_figure_with_its_title_and_numbers(checkout):
-    outcome = checkout.snakemake("--report", "report.html")
+def test_snakemakes_own_report_shows_figures_first_then_numbers_and_tables(checkout):
+    figures = {"mine": {"draw": "fig3", "experiment": "fig3"}}
+    study = {"figures": figures, "targets": ["fig1", "fig3", "mine"]}
+    assert checkout.snakemake(**study).code == 0
+    outcome = checkout.snakemake("--report", "report.html", **study)
     assert outcome.code == 0, outcome.text
     report = (checkout.path / "report.html").read_text("utf-8")
-    for name, title in (("fig1", "Figure 1: examples of"), ("fig3", "Figure 3: training and test")):
-        for shows in ("picture", "numbers"):
-            labels = f'"labels": {{"figure": "{name}", "shows": "{shows}"}}'
-            assert labels in report
-            assert title in report[report.index(labels) :][:500]
+    titles = {
+        "fig1": "Figure 1: examples of",
+        "fig3": "Figure 3: training",
+        "mine": "mine: training",
+    }
+    for name, title in titles.items():
+        labels = f'"labels": {{"figure": "{name}"}}'
+        assert report.count(labels) == 2  # the picture and its numbers
+        assert title in report[report.index(labels) :][:500]
+    assert '"labels": {"experiment": "fig3"}' in report
+    assert "Figures" < "Numbers of figures" < "Tables"  # the order in which Snakemake lists them
+    assert all(f'"{one}"' in report for one in ("Figures", "Numbers of figures", "Tables"))
+
+
+def test_the_target_report_writes_one_page_and_what_python_opens(checkout):
+    outcome = checkout.snakemake("report")
+    assert outcome.code == 0, outcome.text
+    assert "The report is in results/report.html." in outcome.text
+    page = (checkout.path / "results/report.html").read_text("utf-8")
+    assert "<b>4</b> of 4 runs finished" in page and 'id="figure-fig3"' in page
+    results = rdpipe.open(checkout.path / "results")
+    run = results.run("half", "mlp-1", beta=0.1, seed=1)
+    images = run.images("test")
+    shown = run.reconstructions
+    again = run.model.reconstruct(images[shown["test"]])
+    assert np.abs(again * 255 - shown["reconstruction"]).max() <= 0.51  # which is rounded
+    assert set(results.runs()["status"]) == {"finished"}

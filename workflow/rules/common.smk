@@ -27,12 +27,13 @@ if find_spec("rdpipe") is None:
 
 from rdpipe.study import lock, slurm
 from rdpipe.common.errors import RdpipeError
-from rdpipe.store.fingerprint import title
 from rdpipe.study.plan import RESULTS, RUN_PATH, RUN_STAGES, Plan, address_pattern
 from rdpipe.study.resources import needs
 from rdpipe.store.links import check_room, remove_lost
 from rdpipe.store.objects import Store
 from rdpipe.store.roots import register
+from rdpipe.study import about
+from rdpipe.study.captions import caption, title
 from rdpipe.study.ending import Failure, summary
 from rdpipe.study.names import missing, set_names
 from rdpipe.study.own_files import contents, refuse_splits
@@ -66,6 +67,7 @@ try:
             if {*targets} <= {"all"}:
                 check_overlays(files)
         check_room(Path())
+        about.refuse_empty_report(plan, sys.argv)
         remove_lost(plan.target_files(plan.targets), Path(study.store))
 except RdpipeError as error:
     raise WorkflowError(str(error))
@@ -180,7 +182,7 @@ def end():
     """Set plain names, and say which figures and tables this call made and what failed."""
     set_names(plan, plan.targets)
     asked = [job.rule.name for job in workflow.dag.targetjobs]
-    targets = study.targets if "all" in asked else [name for name in plan.targets if name in asked]
+    targets = study.targets if {"all", "report"} & {*asked} else [name for name in plan.targets if name in asked]
     failed = workflow.scheduler.failed
     failures = [
         Failure(job.rule.name, dict(job.wildcards.items()), Path(job.log[0])) for job in failed
@@ -215,10 +217,19 @@ def per_job(stage, end=""):
     return f"results/logs/{stage}/{{{stage}}}/{name}{end}.log"
 
 
-def in_report(path, shows):
-    """A file of a figure that `snakemake --report` shows."""
+def figure_in_report(path, category):
+    """A file of a figure that `snakemake --report` shows: its pictures first, then all numbers."""
 
     def labels(wildcards):
-        return {"figure": plan.node("figures", wildcards.figures).name, "shows": shows}
+        return {"figure": plan.node("figures", wildcards.figures).name}
 
-    return report(path, category="Figures", caption="../report/figures.rst", labels=labels)
+    return report(path, category=category, caption="../report/figures.rst", labels=labels)
+
+
+def table_in_report(path):
+    """A table that `snakemake --report` shows."""
+
+    def labels(wildcards):
+        return {"experiment": plan.node("tables", wildcards.tables).name}
+
+    return report(path, category="Tables", caption="../report/tables.rst", labels=labels)

@@ -10,8 +10,8 @@ rule figures:
         unpack(settled_inputs("figures")),
     output:
         pdf="results/figures/{figures}.pdf",
-        png=in_report("results/figures/{figures}.png", "picture"),
-        csv=in_report("results/figures/{figures}.csv", "numbers"),
+        png=figure_in_report("results/figures/{figures}.png", "Figures"),
+        csv=figure_in_report("results/figures/{figures}.csv", "Numbers of figures"),
     log:
         "results/logs/figures/{figures}.log",
     localrule: True
@@ -21,7 +21,8 @@ rule figures:
         mem_mb=2000,
     params:
         spec=spec("figures"),
-        title=lambda w: title(plan.node("figures", w.figures).modules[0]),
+        title=lambda w: title(plan.node("figures", w.figures)),
+        caption=lambda w: caption(plan.node("figures", w.figures)),
         store=study.store,
     script:
         "../scripts/figures.py"

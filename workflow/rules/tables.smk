@@ -10,10 +10,10 @@ rule tables:
     input:
         unpack(settled_inputs("tables")),
     output:
+        table_in_report("results/tables/{tables}/rd.csv"),
         multiext(
             "results/tables/{tables}/",
             "rd.parquet",
-            "rd.csv",
             "rd_summary.parquet",
             "rd_summary.csv",
             "neighbours.parquet",

@@ -1,6 +1,6 @@
 """Targets: one for every figure and every experiment, by its name.
 
-A target rule, like `all`, has no output. At each call it sets the plain names, such as
+A target rule, like `all` and `report`, has no output. At each call it sets the plain names, such as
 results/demo/figures/fig3.pdf, to the results of the current study.
 """
 
@@ -11,6 +11,7 @@ onstart:
     handle_sigterm_in_a_thread()
     check_cluster()
     begin()
+    about.write(plan, {job.rule.name for job in workflow.dag.targetjobs})
 
 
 onerror:
@@ -38,3 +39,22 @@ for target in plan.targets:
             links=plan.target_links([target]),
         script:
             "../scripts/targets.py"
+
+
+# The report is written anew at each call, which takes seconds. Where a run failed, this rule cannot
+# run: `rdpipe report` then shows what is there.
+rule report:
+    input:
+        plan.target_files(study.targets),
+    log:
+        "results/logs/targets/report.log",
+    localrule: True
+    conda:
+        "../../envs/rdpipe.yaml"
+    params:
+        links=plan.target_links(study.targets),
+        results=RESULTS,
+        study=study.name,
+        report=plan.own_file(about.REPORT),
+    script:
+        "../scripts/report.py"

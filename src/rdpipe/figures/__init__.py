@@ -1,7 +1,8 @@
 """Figures of the paper, one module each.
 
 The module of a figure has a function `draw`. It writes the figure as PDF and PNG, and the numbers
-that it shows as CSV. The first line of the module's docstring is the figure's title in reports.
+that it shows as CSV, and returns the figure. In reports, the first line of the module's docstring
+is the title of the figure, and the rest its caption.
 
 | a figure of | is drawn by |
 |---|---|
@@ -16,20 +17,25 @@ then never shows their distortions on one axis.
 The module `_matplotlib` comes first: it imports matplotlib where a plain import would fail.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rdpipe.common.errors import RdpipeError
 from rdpipe.figures import _matplotlib, _style  # noqa: F401
 from rdpipe.figures._experiment import Experiment
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 @_style.paper
 def draw(
     module: str, folder: Path, inputs: Mapping[str, Path], settings: Mapping[str, Any]
-) -> None:
+) -> Figure:
     """Draw a figure in the style of a paper, whatever the user's settings of matplotlib are.
 
     Parameters
@@ -42,6 +48,11 @@ def draw(
         Files by name; of an experiment, the paths that `Experiment.load` takes.
     settings
         The facts that the plan passes to the figure; of an experiment, its `splits` and `archs`.
+
+    Returns
+    -------
+    Figure
+        The page as matplotlib has it.
 
     Raises
     ------
@@ -58,6 +69,7 @@ def draw(
                 "distortions cannot share an axis; draw it by_setting, or give it one likelihood."
             )
         labelled = {name: settings[name] for name in ("splits", "archs")}
-        figure.draw(folder, Experiment.load(inputs, **labelled))
+        drawn: Figure = figure.draw(folder, Experiment.load(inputs, **labelled))
     else:
-        figure.draw(folder, inputs=inputs, **settings)
+        drawn = figure.draw(folder, inputs=inputs, **settings)
+    return drawn

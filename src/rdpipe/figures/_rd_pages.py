@@ -73,9 +73,12 @@ def _fill(grid: np.ndarray, panels: Sequence[Panel], above: float = 0.0) -> dict
     return drawn
 
 
-def save(folder: Path, name: str, figure: Figure, drawn: Mapping[Axes, Panel]) -> None:
-    """Annotate the panels, and save the page as name.pdf, .png and .csv, the points of all."""
+def save(folder: Path, name: str, figure: Figure, drawn: Mapping[Axes, Panel]) -> Figure:
+    """Annotate the panels, and save the page as name.pdf, .png and .csv, the points of all.
+
+    Returns the page.
+    """
     for axes, panel in drawn.items():
         annotate(axes, panel.curves, panel.betas_of)
     points = [curve.points for panel in drawn.values() for curve in panel.curves]
-    _style.save(figure, folder, name, pd.concat(points))
+    return _style.save(figure, folder, name, pd.concat(points))

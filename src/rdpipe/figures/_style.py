@@ -85,12 +85,16 @@ paper = _paper()
 """Decorates a function so that it draws in the style of a paper and leaves no trace of it."""
 
 
-def save(figure: Figure, folder: Path, name: str, table: pd.DataFrame) -> None:
-    """Write `name`.pdf, .png and .csv (the numbers shown); equal input gives equal bytes."""
+def save(figure: Figure, folder: Path, name: str, table: pd.DataFrame) -> Figure:
+    """Write `name`.pdf, .png and .csv (the numbers shown), and return the figure.
+
+    Equal input gives equal bytes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
     figure.savefig(folder / f"{name}.png", metadata={"Software": None})
     write_csv(folder / f"{name}.csv", table)
+    return figure
 
 
 def mark_incomplete(axes: Axes, points: pd.DataFrame, x: pd.Series, y: pd.Series) -> None:

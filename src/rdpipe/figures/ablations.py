@@ -1,8 +1,16 @@
-"""Distortion and RD curves with one term of the rate removed from the objective (Section 4.5)."""
+"""Distortion and RD curves with one term of the rate removed from the objective (Section 4.5).
+
+For each split and architecture, the upper panel shows distortion against β, and the lower panel the
+RD curve, for the full objective and for objectives without one of the two terms of the rate. Dashed
+curves are measured on the training part, full curves on the test part. Each point is the mean over
+seeds, with bars of one standard deviation. The axis of the rate is logarithmic, because without one
+of its terms the rate has no bound.
+"""
 
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from rdpipe.figures import _over_beta, _rd_curves, _style, _variants
@@ -15,7 +23,7 @@ LOOKS = {
 }
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw two panels for each split (rows) and architecture (column): D against β, RD curves.
 
     The rate is on a logarithmic axis: without one of its terms in the objective, it has no bound.
@@ -39,4 +47,4 @@ def draw(folder: Path, experiment: Experiment) -> None:
         plane.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         plane.xaxis.set_major_formatter("{x:g}")
         plane.xaxis.set_minor_formatter(NullFormatter())
-    _style.save(figure, folder, "ablations", pd.concat([curve.points for curve in curves]))
+    return _style.save(figure, folder, "ablations", pd.concat([curve.points for curve in curves]))

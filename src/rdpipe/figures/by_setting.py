@@ -1,6 +1,14 @@
-"""Test RD curves by prior, likelihood or latent dimension."""
+"""Test RD curves by prior, likelihood or latent dimension.
+
+Each panel shows one split and one family of architectures that differ only in the setting named in
+the legend. Dashed curves are measured on the training part, full curves on the test part. Each
+point is one β: the mean of rate R and distortion D over seeds, with bars of one standard deviation.
+Each panel has its own axes, because distortions of different likelihoods cannot be compared.
+"""
 
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _rd_pages
 from rdpipe.figures._experiment import Experiment
@@ -11,7 +19,7 @@ from rdpipe.figures._settings import families
 LIKELIHOODS_APART = True
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each split, kind, depth and likelihood, with a pair of curves a setting.
 
     Each panel has its own limits, as the distortions of different likelihoods cannot be compared.
@@ -29,4 +37,4 @@ def draw(folder: Path, experiment: Experiment) -> None:
         for split in experiment.splits
         for family in families(experiment.archs)
     ]
-    _rd_pages.save(folder, "by_setting", *_rd_pages.wrapped_page(panels, share="none"))
+    return _rd_pages.save(folder, "by_setting", *_rd_pages.wrapped_page(panels, share="none"))

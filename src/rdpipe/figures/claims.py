@@ -1,4 +1,10 @@
-"""Claims or questions with their verdicts, intervals, and what five seeds can decide."""
+"""Claims or questions with their verdicts, intervals, and what five seeds can decide.
+
+Each row is one part of a claim. Its interval of 95 % is over seeds. The part is supported if the
+whole interval lies on the claimed side of the margin, not supported if it lies on the other side,
+and otherwise undetermined. Intervals do not cover another split of the data, another grid of β, or
+another evaluation.
+"""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -30,7 +36,9 @@ ASIDE = "0.35"  # grey of what is not the paper's words or a result
 
 
 @_style.paper
-def draw(folder: Path, *, inputs: Mapping[str, Path], claims: Sequence[Mapping[str, Any]]) -> None:
+def draw(
+    folder: Path, *, inputs: Mapping[str, Path], claims: Sequence[Mapping[str, Any]]
+) -> Figure:
     """Judge claims and draw one row a part, under the sentence of the paper that it belongs to.
 
     Parameters
@@ -48,7 +56,7 @@ def draw(folder: Path, *, inputs: Mapping[str, Path], claims: Sequence[Mapping[s
         experiment, _, table = key.rpartition("/")
         tables.setdefault(experiment, {})[table] = read_parquet(path)
     verdicts = judge(tables, claims)
-    _style.save(_page(verdicts), folder, "claims", verdicts)
+    return _style.save(_page(verdicts), folder, "claims", verdicts)
 
 
 def _page(verdicts: pd.DataFrame) -> Figure:

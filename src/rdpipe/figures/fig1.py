@@ -1,4 +1,8 @@
-"""Figure 1: examples of a dataset of known factors."""
+"""Figure 1: examples of a dataset of known factors.
+
+Each picture is one image of the dataset. The images are chosen so that together they cover the
+whole range of every factor that the dataset knows, such as angle, colour and place.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +16,7 @@ from rdpipe.figures import _style
 ROWS, COLUMNS = 3, 14
 
 
-def draw(folder: Path, *, inputs: Mapping[str, Path]) -> None:
+def draw(folder: Path, *, inputs: Mapping[str, Path]) -> Figure:
     """Show examples that cover the whole range of every factor.
 
     Parameters
@@ -40,7 +44,7 @@ def draw(folder: Path, *, inputs: Mapping[str, Path]) -> None:
     # a table without factors names each image by its row or its file
     shown = table.iloc[chosen].drop(columns="row", errors="ignore")
     shown.insert(0, "row", chosen)
-    _style.save(figure, folder, "fig1", shown)
+    return _style.save(figure, folder, "fig1", shown)
 
 
 def spread(factors: np.ndarray, n: int) -> np.ndarray:

@@ -1,4 +1,9 @@
-"""Figure 2: train/test splits of a toy dataset of two factors."""
+"""Figure 2: train/test splits of a toy dataset of two factors.
+
+Each panel divides the same 600 points into a training part and a test part. In a CV split, a random
+share of all points trains. In a CD split, both parts keep their density and lie in a smaller box;
+grey points are in neither part. In the checkerboard split, cells alternate between the parts.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +25,9 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-def draw(folder: Path, *, inputs: Mapping[str, Path], splits: Sequence[Mapping[str, Any]]) -> None:
+def draw(
+    folder: Path, *, inputs: Mapping[str, Path], splits: Sequence[Mapping[str, Any]]
+) -> Figure:
     """Draw one panel a split.
 
     Parameters
@@ -56,7 +63,7 @@ def draw(folder: Path, *, inputs: Mapping[str, Path], splits: Sequence[Mapping[s
         assigned.append(pd.DataFrame(columns))
     handles, labels = figure.axes[-1].get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], loc="lower center", ncol=3)
-    _style.save(figure, folder, "fig2", pd.concat(assigned))
+    return _style.save(figure, folder, "fig2", pd.concat(assigned))
 
 
 def samples() -> np.ndarray:

@@ -1,10 +1,18 @@
-"""Figure 4: test RD curves by the size of the training set, a row a kind of split or dataset."""
+"""Figure 4: test RD curves by the size of the training set, a row a kind of split or dataset.
+
+Each panel shows one kind of split and one architecture, with a test RD curve for each size of the
+training part. Each point is one β: the mean of rate R and distortion D over seeds, with bars of one
+standard deviation. The star marks β = 1, and grey lines join points of equal ELBO. If little
+training data is the reason why a model does not generalise, then curves of small sizes bend
+upwards.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
 from rdpipe.figures import _rd_pages, _style
@@ -16,7 +24,7 @@ from rdpipe.figures._rd_pages import Panel
 ALIKE = 1.05  # CD splits have sizes by chance: as good as equal up to this factor
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each kind of split (row) and architecture (column), a curve a split."""
     looks = _looks(experiment.splits)
     rows: dict[str, list[Split]] = {}
@@ -37,7 +45,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
         for row, splits in rows.items()
     ]
     head = _style.line(r"$N_\mathrm{train}$:", "none")  # before the sizes
-    _rd_pages.save(folder, "fig4", *_rd_pages.page(panels, head=[head]))
+    return _rd_pages.save(folder, "fig4", *_rd_pages.page(panels, head=[head]))
 
 
 def _looks(splits: Sequence[Split]) -> dict[Split, tuple[str, ColorType]]:

@@ -1,6 +1,13 @@
-"""Figure 5: test RD curves of several splits, by architecture."""
+"""Figure 5: test RD curves of several splits, by architecture.
+
+Each panel shows one architecture, with a test RD curve for each split. Each point is one β: the
+mean of rate R and distortion D over seeds, with bars of one standard deviation. The star marks β =
+1, and grey lines join points of equal ELBO. All panels have the same axes.
+"""
 
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _rd_pages
 from rdpipe.figures._experiment import Experiment
@@ -9,7 +16,7 @@ from rdpipe.figures._rd_curves import curve
 from rdpipe.figures._rd_pages import Panel
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each architecture, with a curve for each split."""
     colours = split_colours(experiment.splits)
     panels = [
@@ -22,4 +29,4 @@ def draw(folder: Path, experiment: Experiment) -> None:
         )
         for arch in experiment.archs
     ]
-    _rd_pages.save(folder, "fig5", *_rd_pages.wrapped_page(panels, share="page"))
+    return _rd_pages.save(folder, "fig5", *_rd_pages.wrapped_page(panels, share="page"))

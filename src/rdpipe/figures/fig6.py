@@ -1,6 +1,13 @@
-"""Figure 6: RD curves of MLPs and CNNs of the same depth."""
+"""Figure 6: RD curves of MLPs and CNNs of the same depth.
+
+Each panel shows one split and one depth. Each point is one β: the mean of rate R and distortion D
+over seeds, with bars of one standard deviation. Dashed curves are measured on the training part,
+full curves on the test part. The star marks β = 1, and grey lines join points of equal ELBO.
+"""
 
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from rdpipe.common.errors import RdpipeError
 from rdpipe.figures import _rd_pages, _style
@@ -11,7 +18,7 @@ from rdpipe.figures._rd_pages import Panel
 KINDS = {"mlp": ("MLP", _style.TRAIN), "cnn": ("CNN", _style.TEST)}
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each split (row) and depth (column), with a pair of curves for each kind.
 
     Leaves variants of architectures out. Refuses an experiment without MLPs or without CNNs, or
@@ -44,4 +51,4 @@ def draw(folder: Path, experiment: Experiment) -> None:
         ]
         for split in experiment.splits
     ]
-    _rd_pages.save(folder, "fig6", *_rd_pages.page(rows))
+    return _rd_pages.save(folder, "fig6", *_rd_pages.page(rows))

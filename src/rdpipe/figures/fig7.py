@@ -1,6 +1,14 @@
-"""Figure 7: RD curves on other datasets, by architecture."""
+"""Figure 7: RD curves on other datasets, by architecture.
+
+Each panel shows one split of one dataset, with a pair of curves for each architecture: dashed on
+the training part, full on the test part. Each point is one β: the mean of rate R and distortion D
+over seeds, with bars of one standard deviation. The star marks β = 1, and grey lines join points of
+equal ELBO. Each panel has its own axes, because datasets differ.
+"""
 
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from rdpipe.common.errors import RdpipeError
 from rdpipe.figures import _rd_pages, _style
@@ -9,7 +17,7 @@ from rdpipe.figures._rd_curves import pair
 from rdpipe.figures._rd_pages import Panel
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each split, with a pair of curves for each architecture.
 
     Each panel has its own limits, as datasets differ. Refuses more architectures than colours that
@@ -32,4 +40,4 @@ def draw(folder: Path, experiment: Experiment) -> None:
         )
         for split in experiment.splits
     ]
-    _rd_pages.save(folder, "fig7", *_rd_pages.wrapped_page(panels, share="none"))
+    return _rd_pages.save(folder, "fig7", *_rd_pages.wrapped_page(panels, share="none"))

@@ -1,10 +1,18 @@
-"""Figure 8: mutual information and marginal KL, the two terms of the rate, against β."""
+"""Figure 8: mutual information and marginal KL, the two terms of the rate, against β.
+
+The rate is the sum of two terms: the mutual information between images and codes, and the KL
+divergence from the aggregate posterior to the prior. Each panel shows both terms for one split and
+one architecture on the training part: mean and standard deviation over seeds, in nats. No mutual
+information can exceed the logarithm of the number of training images (dotted). Faint lines are the
+paper's own estimate, from batches.
+"""
 
 import itertools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _over_beta, _style
 from rdpipe.figures._experiment import Experiment
@@ -17,7 +25,7 @@ TERMS = {
 METRICS = [f"{term}{estimate}" for estimate in ("", "_batch") for term in TERMS]
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each split (row) and architecture (column): mean and deviation in nats.
 
     The paper's own estimate, from batches, is faint beside the estimate by the full sum.
@@ -40,4 +48,4 @@ def draw(folder: Path, experiment: Experiment) -> None:
         _over_beta.scale(axes, experiment.summary["beta"])
         _style.title(axes, f"{split.label}, {arch.label}")
         plotted.append(shown.assign(n_train=split.n_train))
-    _style.save(figure, folder, "fig8", pd.concat(plotted))
+    return _style.save(figure, folder, "fig8", pd.concat(plotted))

@@ -1,4 +1,10 @@
-"""Interpolations between test images: straight in latent space by β, beside the pixel average."""
+"""Interpolations between test images: straight in latent space by β, beside the pixel average.
+
+Each block shows one split and one architecture. A row begins and ends with a test image's
+reconstruction and goes straight from one code to the other. The first row shows averages of the two
+images' pixels instead, the other rows one β each. A model that has learned the factors moves and
+turns a shape; a model that has not blends two pictures.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,10 @@
-"""Memorisation by leaving out: how much likelier images are for being trained on, against β."""
+"""Memorisation by leaving out: how much likelier images are for being trained on, against β.
+
+The leave-out score of an image is its mean log p(x) over trainings with the image, minus the mean
+over trainings without it, in nats (van den Burg and Williams, 2021). A high score means that a
+model knows the image only because it was trained on the image. The curves are quantiles over
+images; each point is one β.
+"""
 
 from pathlib import Path
 

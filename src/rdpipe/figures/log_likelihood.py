@@ -1,4 +1,11 @@
-"""log p(x) by importance sampling, against β, beside its bound, the ELBO (Section 4.4)."""
+"""log p(x) by importance sampling, against β, beside its bound, the ELBO (Section 4.4).
+
+Each panel shows one split and one architecture: mean and standard deviation over seeds, in nats.
+The full line is the estimate with the most importance samples K, faint lines are those with fewer,
+and the dotted line is the ELBO of the same images, which is a lower bound. The lower strip shows
+the effective sample size as a share of K. Where this share is small, the estimate is only a bound
+itself.
+"""
 
 import itertools
 import re
@@ -8,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rdpipe.common.errors import RdpipeError
@@ -19,7 +27,7 @@ BELOW = 0.5  # inches: the effective sample size
 ELBO = "log_likelihood_elbo"  # of the very images whose log p(x) is estimated
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each split (row) and architecture (column): mean and deviation in nats.
 
     The estimate with most samples K is drawn full, the others faint. Below it stands its effective
@@ -40,7 +48,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
         _over_beta.scale(effective, experiment.summary["beta"])
         effective.set_ylim(0, 1.05)
         _style.title(axes, f"{split.label}, {arch.label}")
-    _style.save(figure, folder, "log_likelihood", pd.concat(plotted))
+    return _style.save(figure, folder, "log_likelihood", pd.concat(plotted))
 
 
 def _samples(summary: pd.DataFrame) -> list[int]:

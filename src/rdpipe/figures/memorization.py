@@ -1,4 +1,10 @@
-"""How often a reconstruction is nearer to a training image than to its input, against β."""
+"""How often a reconstruction is nearer to a training image than to its input, against β.
+
+Each panel shows one architecture, with a curve for each split: the share of test images whose
+reconstruction is nearer to some training image than to its own input. Mean and standard deviation
+over seeds. The densest split is the baseline (dotted): its test images lie so close to training
+images that many a good reconstruction is nearer to one of them by chance.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -6,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _over_beta, _style
 from rdpipe.figures._experiment import Experiment
@@ -15,7 +22,7 @@ LIKELIHOODS_APART = True  # no distortions are shown
 BASELINE: dict[str, Any] = {"color": "black", "linestyle": ":"}
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each dataset (row) and architecture (column), with a curve a split.
 
     The densest split is the baseline (dotted). Its test images lie among training images, so many
@@ -50,7 +57,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
         _over_beta.scale(axes, experiment.summary["beta"])
         axes.set_ylim(-0.03, 1.03)
         _style.title(axes, splits[0].prefix + arch.label)
-    _style.save(figure, folder, "memorization", pd.concat(plotted))
+    return _style.save(figure, folder, "memorization", pd.concat(plotted))
 
 
 def _baseline(splits: Sequence[Split]) -> Split | None:

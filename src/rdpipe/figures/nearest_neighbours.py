@@ -1,8 +1,14 @@
-"""How far test images lie from the training set: the distance to the nearest neighbour."""
+"""How far test images lie from the training set: the distance to the nearest neighbour.
+
+For each split, the share of test images whose nearest training image is no farther than the
+distance on the horizontal axis. A curve further to the right is a harder problem of generalisation.
+Dots mark the 90th percentile, from which difficult examples are taken.
+"""
 
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _style
 from rdpipe.figures._experiment import Experiment
@@ -12,7 +18,7 @@ LIKELIHOODS_APART = True  # no distortions are shown
 DIFFICULT = 0.9  # the percentile of the difficult examples (Section 4.4)
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each dataset, with a cumulative curve for each split.
 
     Architectures are not shown: distances are between images.
@@ -42,4 +48,4 @@ def draw(folder: Path, experiment: Experiment) -> None:
         if len(datasets) > 1:
             _style.title(axes, dataset)
     shown = neighbours[neighbours["split"].isin([split.name for split in experiment.splits])]
-    _style.save(figure, folder, "nearest_neighbours", shown)
+    return _style.save(figure, folder, "nearest_neighbours", shown)

@@ -1,9 +1,18 @@
-"""The optimal decoder of infinite capacity, which memorises, and how near it a decoder is."""
+"""The optimal decoder of infinite capacity, which memorises, and how near it a decoder is.
+
+For given codes, the decoder with the lowest distortion on the training images returns a weighted
+mean of training images. Each panel shows the perplexity of these weights: the number of images in
+that mean. A perplexity near 1 means that the code names a single training image, which such a
+decoder has memorised. The strip below shows the mean squared difference between this decoder and
+the trained one; where it is small, the trained model memorises as well. Images compare the two
+decoders on difficult test images.
+"""
 
 import itertools
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _over_beta, _strips, _style
 from rdpipe.figures._experiment import Experiment
@@ -12,7 +21,7 @@ LIKELIHOODS_APART = True  # no distortions are shown
 BELOW = 0.6  # inches: how far the two decoders are apart
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each split (row) and architecture (column), below both decoders' images.
 
     For given encodings the optimal decoder returns a weighted mean of training images (Section 2).
@@ -47,4 +56,4 @@ def draw(folder: Path, experiment: Experiment) -> None:
         _over_beta.scale(gap, experiment.summary["beta"])
         _style.title(axes, f"{split.label}, {arch.label}", strips.above)
         _strips.show(strips, axes, split, arch)
-    _style.save(figure, folder, "optimal_decoder", pd.concat(plotted))
+    return _style.save(figure, folder, "optimal_decoder", pd.concat(plotted))

@@ -1,4 +1,9 @@
-"""Distortion over the length of training, by β."""
+"""Distortion over the length of training, by β.
+
+Each panel shows one split and one architecture, with a curve for each β: distortion in nats after a
+number of training iterations, mean and standard deviation over seeds. Full curves are measured on
+the test part, dashed curves on the training part. A full curve that rises again shows overfitting.
+"""
 
 import itertools
 from pathlib import Path
@@ -9,6 +14,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from rdpipe.common.errors import RdpipeError
 from rdpipe.figures import _style
@@ -18,7 +24,7 @@ METRICS = ("distortion", "rate")
 THIN: dict[str, Any] = {"linestyle": "--", "linewidth": 0.7}
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each split (row) and architecture (column): D in nats, mean and deviation.
 
     The test part is drawn full, the training part dashed. Refuses runs without checkpoints.
@@ -54,7 +60,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
         axes.set_xticks(lengths, [f"{n / 1000:g}k" if n >= 1000 else str(n) for n in lengths])
         axes.minorticks_off()
         _style.title(axes, f"{split.label}, {arch.label}")
-    _style.save(figure, folder, "over_iterations", pd.concat(plotted))
+    return _style.save(figure, folder, "over_iterations", pd.concat(plotted))
 
 
 def _plot(axes: Axes, points: pd.DataFrame, colour: str, look: dict[str, Any]) -> None:

@@ -1,10 +1,17 @@
-"""The rate and its two terms, mutual information and marginal KL, by prior or latent dimension."""
+"""The rate and its two terms, mutual information and marginal KL, by prior or latent dimension.
+
+Each row shows one split and one family of architectures, which differ only in the setting named in
+the legend. The columns are the rate and its two terms on the training part: mean and standard
+deviation over seeds, in nats. No mutual information can exceed the logarithm of the number of
+training images (dotted). The axis is logarithmic from 1 nat on.
+"""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _over_beta, _style
 from rdpipe.figures._experiment import Experiment
@@ -19,7 +26,7 @@ TERMS = {
 }
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one row for each split, kind, depth and likelihood, and one column for each term.
 
     All terms are those of the training part, in nats: mean and deviation over seeds. The axis is
@@ -36,7 +43,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
     for line, (split, family) in zip(grid, rows, strict=True):
         plotted += _row(line, experiment, split, family)
         _style.title(line[0], f"{split.label}, {family.title}: {TERMS['rate']}")
-    _style.save(figure, folder, "rate_by_setting", pd.concat(plotted))
+    return _style.save(figure, folder, "rate_by_setting", pd.concat(plotted))
 
 
 def _row(

@@ -1,4 +1,10 @@
-"""The rate divided into mutual information, marginal KL, and what a fitted mixture would save."""
+"""The rate divided into mutual information, marginal KL, and what a fitted mixture would save.
+
+Each panel shows one split and one architecture, each bar one β. All terms are means over seeds on
+the training part, in nats. The mutual information and the marginal KL add up to the rate R, the
+dot. The hatched part of the marginal KL would go if the prior were a mixture of Gaussians that is
+fitted to the codes after training. It shows how much of R is mismatch with the prior.
+"""
 
 import itertools
 from pathlib import Path

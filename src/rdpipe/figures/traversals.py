@@ -1,4 +1,10 @@
-"""Traversals: what each latent dimension changes, sorted by activity, by β."""
+"""Traversals: what each latent dimension changes, sorted by activity, by β.
+
+Each block shows one split and one architecture, and for each β a row for each latent dimension. In
+a row only this dimension changes, over two standard deviations of the aggregate posterior to either
+side. Rows are sorted by activity, the variance of the posterior mean over images, which stands
+beside each row. A dimension without activity changes nothing.
+"""
 
 from pathlib import Path
 

@@ -36,7 +36,9 @@ def fingerprint(modules: Sequence[str]) -> str:
 
     The code is read from disk at each call, so that an edit made while a study runs is noticed.
     """
-    return digest({name: code_only(_source(name)) for name in closure(modules)})
+    texts = {name: code_only(_source(name)) for name in closure(modules)}
+    # The package's own module only opens finished results, for people. No stage calls it.
+    return digest(texts | {PACKAGE.name: ""})
 
 
 def closure(modules: Sequence[str]) -> list[str]:
@@ -47,14 +49,13 @@ def closure(modules: Sequence[str]) -> list[str]:
         name = waiting.pop()
         if name not in found and name not in EXEMPT:
             found.add(name)
-            waiting += _imports(name)
+            waiting += [] if name == PACKAGE.name else _imports(name)
     return sorted(found)
 
 
-def title(module: str) -> str:
-    """What a module of this package says it is, in its first line, read without importing it."""
-    docstring = ast.get_docstring(ast.parse(_source(module))) or ""
-    return docstring.partition("\n")[0]
+def docstring(module: str) -> str:
+    """What a module of this package says of itself, read without importing it."""
+    return ast.get_docstring(ast.parse(_source(module))) or ""
 
 
 @cache  # many closures share their modules, and taking a text apart is slow

@@ -290,6 +290,10 @@ class Plan:
             files[f"assignment/{split}"] = self.splits[split].file("assignment.parquet")
         return files
 
+    def own_file(self, name: str) -> str:
+        """Path of a file about the study as a whole, such as its report."""
+        return f"{RESULTS}/{self.study.name}/{name}"
+
     # A target is a name a person would type: a figure, or an experiment.
 
     @property
@@ -360,6 +364,18 @@ class Plan:
 
     def _target_figures(self, targets: Iterable[str]) -> list[Node]:
         return [self.figures[name] for name in targets if name in self.figures]
+
+    # What figures and reports call splits and architectures by.
+
+    def split_facts(self, name: str) -> dict[str, Any]:
+        """The facts about a split that its label in figures may show."""
+        dataset = self.study.splits[name].dataset
+        kind = self.study.datasets[dataset].kind
+        return {"name": name, "dataset": dataset, "dataset_kind": kind}
+
+    def arch_facts(self, name: str) -> dict[str, Any]:
+        """The facts about an architecture that its label in figures may show: all settings."""
+        return {"name": name, **self.study.archs[name].result_settings()}
 
     # One method a stage: what its node is told, and what it reads.
 
@@ -451,8 +467,8 @@ class Plan:
         elif figure.experiment:
             experiment = self.study.experiments[figure.experiment]
             settings = {
-                "splits": [self._split_facts(split) for split in experiment.splits],
-                "archs": [self._arch_facts(arch) for arch in experiment.archs],
+                "splits": [self.split_facts(split) for split in experiment.splits],
+                "archs": [self.arch_facts(arch) for arch in experiment.archs],
             }
             reads = {"table": self.tables[figure.experiment]}
             if figure.diagnostic:
@@ -475,16 +491,6 @@ class Plan:
     def _pairs(self, experiment: str) -> list[tuple[str, str]]:
         chosen = self.study.experiments[experiment]
         return list(itertools.product(chosen.splits, chosen.archs))
-
-    def _split_facts(self, name: str) -> dict[str, Any]:
-        """The facts about a split that its label in figures may show."""
-        dataset = self.study.splits[name].dataset
-        kind = self.study.datasets[dataset].kind
-        return {"name": name, "dataset": dataset, "dataset_kind": kind}
-
-    def _arch_facts(self, name: str) -> dict[str, Any]:
-        """The facts about an architecture that its label in figures may show: all settings."""
-        return {"name": name, **self.study.archs[name].result_settings()}
 
     def _split_rule(self, name: str) -> dict[str, Any]:
         """The rule of a split for a sketch on a toy dataset: sizes as shares."""

@@ -25,7 +25,7 @@ def check_targets(plan: Plan, names: Iterable[str]) -> None:
         if name in known or {"/", "."} & set(name) or Path(name).exists():
             continue
         shown = printable(name)
-        if close := difflib.get_close_matches(name, known, n=3):
+        if close := difflib.get_close_matches(name, [*plan.targets, "all", "report"], n=3):
             hint = f"did you mean {' or '.join(map(repr, close))}?"
         else:
             hint = (

@@ -15,12 +15,13 @@ from rdpipe.study.settings.figures import Experiment, Figure
 from rdpipe.study.settings.splits import Split
 from rdpipe.study.settings.training import Training
 
-# Names of rules, which no target may have: the stages, and `all`, which makes all targets.
+# Names of rules, which no target may have: the stages, `report`, and `all`, which makes all
+# targets.
 STAGES = (
     *("datasets", "splits", "neighbours", "training", "evaluation", "diagnostics"),
     *("tables", "figures"),
 )
-RULES = frozenset({"all", *STAGES})
+RULES = frozenset({"all", "report", *STAGES})
 # Folders in `results/` that belong to no study, so that no study may have their names.
 FOLDERS = frozenset({*STAGES, "logs", "store"})
 

@@ -1,0 +1,67 @@
+"""`results/<study>/study.json`, and what is refused before Snakemake plans a report of nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rdpipe.common.errors import RdpipeError
+from rdpipe.study import about
+from tests.report.made_up import SMALL, plan_of
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return plan_of({**SMALL, "targets": ["one"]})
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def written(plan, asked=()):
+    about.write(plan, asked)
+    return json.loads(Path(plan.own_file(about.FILE)).read_text("utf-8"))
+
+
+def make(files):
+    for file in map(Path, files):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+
+
+def test_it_lists_what_the_targets_need_and_nothing_else(plan):
+    told = written(plan)
+    assert list(told["experiments"]) == ["one"] and told["figures"] == {}
+    assert list(told["runs"]) == ["sparse/mlp-1"] and list(told["splits"]) == ["sparse"]
+
+
+def test_it_lists_what_a_call_asks_for_and_what_is_there(plan):
+    assert list(written(plan, {"curves"})["figures"]) == ["curves"]
+    assert written(plan)["figures"] == {}
+    make(plan.target_files(["curves"]))
+    assert list(written(plan)["experiments"]) == ["both", "one"]
+
+
+def test_paths_are_those_of_the_plan_without_the_results_folder(plan):
+    told = written(plan)
+    table = plan.tables["one"].file("rd.csv")
+    assert f"results/{told['experiments']['one']['table']}/rd.csv" == table
+
+
+@pytest.mark.parametrize("option", [["--report", "mine.html"], ["--report=mine.html"]])
+def test_a_report_of_nothing_is_refused_in_one_sentence(plan, option):
+    with pytest.raises(RdpipeError, match="the same --configfile as the call that computed"):
+        about.refuse_empty_report(plan, ["snakemake", *option])
+    make(plan.target_files(["one"])[:1])
+    about.refuse_empty_report(plan, ["snakemake", *option])
+
+
+def test_a_report_of_a_named_target_needs_no_other(plan):
+    make(plan.target_files(["curves"])[:1])
+    about.refuse_empty_report(plan, ["snakemake", "curves", "--report", "mine.html"])
+
+
+def test_other_calls_are_not_looked_at(plan):
+    about.refuse_empty_report(plan, ["snakemake", "--cores", "2"])
