@@ -1,6 +1,6 @@
 """What the RD explorer of the report shows: curves, runs, histories and pictures, as one JSON.
 
-Numbers have four digits, as many as the page shows. A pair is a split and an architecture; the
+Numbers have four digits, as many as the page shows. A pair is a split and an architecture. The
 lists of a pair's runs go through all β and, for each β, through all seeds. Pictures are of the
 smallest seed.
 """
