@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from rdpipe.cli import looking
+from rdpipe.cli._common import Configfile, Configs, app, console, one_sentence, read_plan, say
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store import cleaning, roots, verifying
 from rdpipe.store.leases import Cleaner, announced
@@ -24,20 +26,6 @@ from rdpipe.study.plan import RESULTS, Plan
 from rdpipe.study.reading import merge, read_study
 from rdpipe.study.settings.study import STAGES
 
-app = typer.Typer(
-    help="Ask about a study of rdpipe; `snakemake` runs it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-console = Console()
-Configs = Annotated[
-    list[Path] | None, typer.Argument(help="Overlays on config.yaml, in order.", show_default=False)
-]
-# Overlays are positional, so that their order is kept. The option says nothing: it is there for
-# everyone who types it, as in a call of snakemake.
-Configfile = Annotated[
-    bool, typer.Option("--configfile", "--configfiles", help="May stand before overlays.")
-]
 HELD = {
     "needed": "objects that results lead to",
     "in use": "objects and states that jobs use",
@@ -54,7 +42,7 @@ def check(overlays: Configs = None, configfile: Configfile = False) -> None:
 
     The targets of a plain `snakemake` come first. Images of your own are looked for, and counted.
     """
-    plan = _plan(overlays or [])
+    plan = read_plan(overlays or [])
     study = plan.study
     if faults := list(own_files.faults(study)):
         typer.echo("\n".join(faults), err=True)
@@ -109,12 +97,12 @@ def verify(
     The exit status is 0 if all is well, or a sum: 4 for damaged objects, 8 for objects that cannot
     be read and may be whole, 16 for links whose file is missing. It is 1 if the command fails.
     """
-    plan = _plan(overlays or [])
+    plan = read_plan(overlays or [])
     store, results = Store(Path(plan.study.store)), Path(RESULTS)
     note = results / "verify.json"
     found: list[verifying.Finding] = []
     objects = 0
-    with _one_sentence(), Progress(console=console, transient=True) as bar:
+    with one_sentence(), Progress(console=console, transient=True) as bar:
         asked = verifying.question(part, percent, newest)
         if anew:
             note.unlink(missing_ok=True)
@@ -138,14 +126,14 @@ def verify(
 def _list(findings: Iterable[verifying.Finding], found: list[verifying.Finding]) -> None:
     """Print findings, a line each, and add them to those found before."""
     for one in findings:
-        _say(f"{one.kind:<10}  {one.path}: {one.reason}")
+        say(f"{one.kind:<10}  {one.path}: {one.reason}")
         found.append(one)
 
 
 def _repair(plan: Plan, store: Store, found: list[verifying.Finding]) -> None:
     """Put right what was found, and let snakemake compute again what is lost."""
     for folder in sorted({one.path for one in found if verifying.may_be_repaired(one)}):
-        _say(f"{verifying.repair(store, folder):<10}  {folder}")
+        say(f"{verifying.repair(store, folder):<10}  {folder}")
     links = verifying.check_links(Path(RESULTS), store)
     lost = {one.path for one in links if one.kind == "missing"}
     for link in lost | set(links_that_rest_on(plan, lost)):
@@ -170,9 +158,9 @@ def clean(
     any checkout that uses the store. No object goes while the results of a checkout cannot be
     read. What running jobs use stays in any case.
     """
-    store = Store(Path(_plan(overlays or []).study.store))
+    store = Store(Path(read_plan(overlays or []).study.store))
     at_work = announced(store) if remove else nullcontext(Cleaner(store))
-    with _one_sentence(), console.status("looking through the store"), at_work as cleaner:
+    with one_sentence(), console.status("looking through the store"), at_work as cleaner:
         if forget:
             roots.forget(store, forget)
         contents = cleaning.contents(store, Path(RESULTS), cleaner)
@@ -192,9 +180,9 @@ def clean(
         for path in going if remove else ():
             try:
                 if not cleaning.remove(store, path, cleaner):
-                    _say(f"{path} stays: a job uses it")
+                    say(f"{path} stays: a job uses it")
             except OSError as error:
-                _say(f"{path} stays: {error}")
+                say(f"{path} stays: {error}")
         if objects and contents.unknown:
             listed = "; ".join(contents.unknown)
             raise RdpipeError(
@@ -222,44 +210,17 @@ def adopt(
     """
     from rdpipe.study.adoption import adopt_stage  # imports torch, which other commands spare
 
-    plan = _plan(overlays or [])
-    with _one_sentence(), console.status("comparing results"):
+    plan = read_plan(overlays or [])
+    with one_sentence(), console.status("comparing results"):
         if stage not in STAGES:
             raise RdpipeError(f"{stage} is no stage; the stages are {', '.join(STAGES)}.")
         if (sample != "all" and not sample.isdecimal()) or sample == "0":
             raise RdpipeError(f"--sample {sample} is neither a number above 0 nor `all`.")
         number = inf if sample == "all" else int(sample)
-        done = adopt_stage(
-            plan, stage, overlays or [], sample=number, tolerance=tolerance, say=_say
-        )
-    _say(f"{done.compared:,} results are equal, so {done.adopted:,} are adopted; call snakemake.")
+        done = adopt_stage(plan, stage, overlays or [], sample=number, tolerance=tolerance, say=say)
+    say(f"{done.compared:,} results are equal, so {done.adopted:,} are adopted; call snakemake.")
     if done.damaged:
-        _say(f"{done.damaged:,} damaged results were not adopted.")
+        say(f"{done.damaged:,} damaged results were not adopted.")
 
 
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    """End the command with one sentence if something fails that the user can mend."""
-    try:
-        yield
-    except (OSError, RdpipeError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(code=1) from None
-
-
-def _say(line: str) -> None:
-    """Print a line as it is, however long."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _plan(overlays: list[Path]) -> Plan:
-    """The plan of config.yaml and overlays; a study that cannot be read ends the command."""
-    config: dict[str, Any] = {}
-    try:
-        for path in [Path("config.yaml"), *overlays]:
-            merge(config, read_file(path))
-        study = read_study(config)
-        return Plan(study, own_files.contents(study, Path(RESULTS) / "sources.json"))
-    except RdpipeError as error:
-        typer.echo(str(error), err=True)
-    raise typer.Exit(code=1)
+looking.add_to(app)
