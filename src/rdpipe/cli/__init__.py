@@ -2,14 +2,13 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Iterable
+from contextlib import closing, nullcontext
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -21,9 +20,7 @@ from rdpipe.store.leases import Cleaner, announced
 from rdpipe.store.objects import Store
 from rdpipe.study import own_files, reference
 from rdpipe.study.dependents import links_that_rest_on
-from rdpipe.study.files import read_file
 from rdpipe.study.plan import RESULTS, Plan
-from rdpipe.study.reading import merge, read_study
 from rdpipe.study.settings.study import STAGES
 
 HELD = {

@@ -48,8 +48,8 @@ def record_at(place: str, results: Results) -> Record:
         if record := read_record(str(path.resolve().parent if path.is_file() else path)):
             return record
     raise RdpipeError(
-        f"{place} is no result with a record; name a file or a folder in {RESULTS}/, or a target that "
-        "is made."
+        f"{place} is no result with a record; name a file or a folder in {RESULTS}/, or a target "
+        "that is made."
     )
 
 

@@ -63,9 +63,10 @@ class Job:
     @property
     def title(self) -> str:
         """Stage and name, and β and seed of a job of one run."""
-        ends = [run for run in self.runs if "checkpoint" not in run]
-        axes = f" beta={ends[0]['beta']:g} seed={ends[0]['seed']}" if len(ends) == 1 else ""
-        return f"{self.node.stage} {self.node.name}{axes if ends[0] else ''}"
+        own = ends(self.runs)
+        alone = len(own) == 1 and own[0]
+        axes = f" beta={own[0]['beta']:g} seed={own[0]['seed']}" if alone else ""
+        return f"{self.node.stage} {self.node.name}{axes}"
 
 
 class Results:
