@@ -4,6 +4,7 @@ import pytest
 
 from rdpipe.overview.results import Results
 from rdpipe.study.settings.study import STAGES
+
 from ._study import make, make_all, plan, remove
 
 TARGETS = ["fig1", "fig3"]

@@ -21,7 +21,8 @@ def test_the_store_has_what_a_real_study_has_made(checkout, monkeypatch):
             link.unlink()
     found = Results(plan()).jobs(["fig1", "fig3"])
     stored = {job.node.stage: (len(job.runs), job.stored) for job in found}
-    assert {stage: both for stage, both in stored.items() if stage not in ("tables", "figures")} == {
+    del stored["tables"], stored["figures"]
+    assert stored == {
         "datasets": (1, 1), "splits": (1, 1), "neighbours": (1, 1), "training": (4, 4),
         "evaluation": (4, 4),
     }  # fmt: skip
