@@ -1,5 +1,6 @@
 """What differs between two results, and why a result would be computed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,12 +94,11 @@ def test_a_new_beta_and_removed_files_are_told_as_missing(study):
     found = reasons(plan(betas=[0.1, 1, 5]))
     assert found["training half/mlp-1"] == ("2 of 6 results are missing", [])
     remove(study, "evaluation")
-    assert reasons(study)["evaluation half/mlp-1"][0].startswith("4 of 4 results are missing")
+    missing, changed = reasons(study)["evaluation half/mlp-1"]
+    assert missing == "4 of 4 results are missing; the store has them" and not changed
 
 
 def test_the_module_that_changed_is_named(study, tmp_path, monkeypatch):
-    import shutil
-
     copy = Path(shutil.copytree(fp.PACKAGE, tmp_path / "rdpipe"))
     engine = copy / "training/engine.py"
     engine.write_text(engine.read_text("utf-8") + "\n\nEXTRA = 1\n", "utf-8")

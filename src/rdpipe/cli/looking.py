@@ -232,7 +232,10 @@ def diff(
     if not found:
         say("Their records do not differ.")
         return
-    table = Table("what", one, other, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("what", no_wrap=True)
+    for place in (one, other):
+        table.add_column(Text(place), overflow="fold")
     for name, left, right in found:
         table.add_row(*(Text(cell) for cell in (name, left, right)))
     console.print(table)

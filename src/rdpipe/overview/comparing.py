@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rdpipe.common.errors import RdpipeError
-from rdpipe.overview.results import Record, Results, read_record
+from rdpipe.overview.results import Job, Record, Results, read_record
 from rdpipe.store.digests import digest
 from rdpipe.store.fingerprint import parts
 from rdpipe.study.plan import RESULTS, RUN_STAGES, Node
@@ -99,22 +99,22 @@ def _code(one: Record, other: Record) -> list[Difference]:
 # --- why ------------------------------------------------------------------------------------------
 
 
-def why(results: Results, node: Node) -> tuple[str, list[str]]:
-    """Why snakemake would compute results of a node.
+def why(results: Results, node: Node, jobs: list[Job]) -> tuple[str, list[str]]:
+    """Why snakemake would start some jobs of a node.
 
     Returns
     -------
     str
-        What is missing; the empty string if all its results exist.
+        What is missing.
     list of str
         What changed since the newest earlier result of the same name: settings and modules of its
         own. Empty if only its inputs changed, or if it has just not been computed yet.
     """
     runs = results.runs_of(node)
     number = len(runs) - len(results.existing(node))
-    if not number:
-        return "", []
     missing = f"{number:,} of {len(runs):,} results are missing" if len(runs) > 1 else "is missing"
+    if all(job.stored == len(job.runs) for job in jobs):
+        return f"{missing}; the store has {'them' if len(runs) > 1 else 'it'}", []
     if number < len(runs):
         return missing, []
     earlier = _newest(results, node)
@@ -163,24 +163,16 @@ def reasons(results: Results, target: str) -> list[tuple[str, str, list[str]]]:
         For each node that the target's missing results need: stage and name, what is missing, and
         what changed. Nodes of one stage with the same reason are told together.
     """
+    jobs: dict[tuple[str, str], list[Job]] = {}
+    for job in results.jobs([target]):
+        jobs.setdefault((job.node.stage, job.node.name), []).append(job)
     alike: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
-    for node in _to_compute(results, target):
-        missing, changed = why(results, node)
-        alike.setdefault((node.stage, missing, tuple(changed)), []).append(node.name)
+    for (stage, name), of_node in jobs.items():
+        missing, changed = why(results, of_node[0].node, of_node)
+        alike.setdefault((stage, missing, tuple(changed)), []).append(name)
     return [
         (f"{stage} {_listed(names)}", missing, list(changed))
         for (stage, missing, changed), names in alike.items()
-    ]
-
-
-def _to_compute(results: Results, target: str) -> list[Node]:
-    """The nodes of the jobs that the target needs, those that others read first."""
-    nodes = {(job.node.stage, job.node.name): job.node for job in results.jobs([target])}
-    return [
-        node
-        for stage, of_stage in results.needed([target]).items()
-        for node in of_stage
-        if (stage, node.name) in nodes
     ]
 
 
