@@ -43,6 +43,8 @@ def test_status_runs_and_why_answer(call):
         ("1.0", "0", "finished"), ("1.0", "1", "finished"),
     ]  # fmt: skip
     assert len(json.loads(call("runs", "--json").output)) == 4
+    shown = call("runs").output
+    assert rows[0]["folder"] in shown and "4 runs, all with dataset tiny" in shown
     assert "4 of 4 results are missing" in call("why", "fig3").output
     one = rows[0]["folder"]
     assert "settings.run.seed" in call("diff", one, rows[1]["folder"]).output

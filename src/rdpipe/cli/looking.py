@@ -199,24 +199,21 @@ def list_runs(
 
 
 def _print_runs(rows: list[dict[str, Any]]) -> None:
+    """Aligned lines, which a narrow terminal wraps: no number and no folder may be cut off."""
     several = [name for name in runs.AXES if len({row[name] for row in rows}) > 1]
     shown = [*several, "status", *(n for n in runs.SHORT if any(row.get(n) for row in rows))]
-    table = Table(title=f"{len(rows):,} runs", box=None, pad_edge=False)
-    for name in shown:
-        table.add_column(name.replace("_", " "), justify="right" if name in runs.SHORT else "left")
-    table.add_column("folder", no_wrap=True)
-    for row in rows:
-        cells = [
-            f"{row[name]:.2f}" if name in runs.SHORT and row[name] is not None
-            else "" if row[name] is None else f"{row[name]:g}" if name == "beta"
-            else str(row[name])
-            for name in shown
-        ]  # fmt: skip
-        table.add_row(*cells, row["folder"])
+    lines = [[*shown, "folder"]]
+    lines += [[_cell(row[name]) for name in shown] + [row["folder"]] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     same = {name: rows[0][name] for name in runs.AXES if name not in several} if rows else {}
-    console.print(table, soft_wrap=True)
-    if same:
-        say("all: " + ", ".join(f"{name} {value}" for name, value in same.items()))
+    said = ", ".join(f"{name} {value}" for name, value in same.items())
+    say(f"{len(rows):,} runs{f', all with {said}' if said else ''}")
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def diff(
