@@ -21,9 +21,10 @@ EXEMPT = {
     "rdpipe.common.atomic": "It renames a file that others have written.",
     "rdpipe.common.devices": "It reserves a device. Records say which; no store key does.",
     "rdpipe.common.errors": "It names exceptions; a job that raises one stores nothing.",
-    "rdpipe.common.progress": "It logs counts that others give, and returns nothing.",
+    "rdpipe.common.progress": "It tells counts that others give, and returns nothing.",
     "rdpipe.training.state": "It reads back the tensors that it wrote. A test holds a training "
-    "that goes on from them equal, to the last bit, to one that was never interrupted.",
+    "that goes on from them equal, to the last bit, to one that was never interrupted. It also "
+    "lets `rdpipe watch` look at D and R.",
 }
 """Modules that no fingerprint covers, each with the reason why it cannot change a number.
 
@@ -39,6 +40,11 @@ def fingerprint(modules: Sequence[str]) -> str:
     texts = {name: code_only(_source(name)) for name in closure(modules)}
     # The package's own module only opens finished results, for people. No stage calls it.
     return digest(texts | {PACKAGE.name: ""})
+
+
+def parts(modules: Sequence[str]) -> dict[str, str]:
+    """Twelve hex digits for each module that a fingerprint covers, for records."""
+    return {name: digest(code_only(_source(name)))[:12] for name in closure(modules)}
 
 
 def closure(modules: Sequence[str]) -> list[str]:

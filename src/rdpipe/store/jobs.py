@@ -16,9 +16,10 @@ from typing import Any
 
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store.digests import identity
-from rdpipe.store.fingerprint import fingerprint
+from rdpipe.store.fingerprint import fingerprint, parts
 from rdpipe.store.leases import leased
 from rdpipe.store.links import leave_the_future, publish
+from rdpipe.store.live import Live, place, shown
 from rdpipe.store.objects import Store, content_of
 from rdpipe.store.provenance import Shares, circumstances
 from rdpipe.store.reporting import Signals, reporting
@@ -99,6 +100,7 @@ class Job:
         self.log_file = Path(log_file)
         self._content = cache(content_of)
         self._signals = Signals()
+        self._live = Live({})
 
     def stopping(self) -> bool:
         """Whether SIGTERM or Ctrl-C has asked the job to end: then save the state, and end.
@@ -129,7 +131,12 @@ class Job:
         # a job that makes several runs is named by what they have in common
         common = [item.axes for item in items[:1] if all(one.axes == item.axes for one in items)]
         title = f"{self.spec['stage']} {self.spec['name']}{_spelled(*common)}"
-        with reporting(title, self.log_file, self.store.root, self._signals):
+        about = {"stage": self.spec["stage"], "name": self.spec["name"], "asked": len(items)}
+        about["log"] = str(self.log_file)
+        with (
+            shown(place(self.log_file), about, lambda: self._signals.came) as self._live,
+            reporting(title, self.log_file, self.store.root, self._signals),
+        ):
             self._check_code()
             leave_the_future(path for item in items for path in item.input_paths())
             by_key = {self.key(item): item for item in items}
@@ -182,6 +189,7 @@ class Job:
     def _compute(self, items: list[Item], state: Path, compute: Compute) -> None:
         """Compute items together, and store and publish each as soon as it is finished."""
         shares = Shares(map(_length, items))
+        self._live.computes(list({tuple(one.axes.items()): one.axes for one in items}.values()))
         try:
             for item, write in shares.of(compute(items, state), lambda made: _length(made[0])):
                 record = partial(self._record, item, shares)
@@ -210,6 +218,7 @@ class Job:
             time.sleep(pause)
         axes = _spelled(item.axes, item.settings)
         log.info("%s %s%s: %s", self.spec["stage"], self.spec["name"], axes, how)
+        self._live.finished()
 
     def _identity(self, item: Item) -> dict[str, Any]:
         """What an item is made from: its store key is the digest of this."""
@@ -227,7 +236,8 @@ class Job:
         }
 
     def _record(self, item: Item, shares: Shares) -> dict[str, Any]:
-        return self._identity(item) | circumstances(shares, self.threads)
+        code = {"modules": parts(self.spec["modules"])}
+        return self._identity(item) | code | circumstances(shares, self.threads)
 
     def _check_code(self) -> None:
         if fingerprint(self.spec["modules"]) != self.spec["code"]:

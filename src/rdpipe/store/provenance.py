@@ -86,7 +86,7 @@ def circumstances(shares: Shares, threads: int) -> dict[str, Any]:
         "seconds": round(shares.seconds(), 3),
         "host": socket.gethostname(),
         "platform": platform.platform(),
-        "device": _device(),
+        "device": device(),
         "threads": threads,
         "pack": shares.items,
         "versions": _versions(),
@@ -123,7 +123,8 @@ def made_with(path: Path) -> str:
     return ""
 
 
-def _device() -> str:
+def device() -> str:
+    """The GPU that this process has started, else the processor."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return str(torch.cuda.get_device_name())

@@ -29,15 +29,20 @@ class Signals:
     The first signal ends a computation at once, unless the computation has called `stopping`
     before. Such a computation ends by itself, after it has saved its state. Further signals change
     nothing: batch systems send several at once, and people press Ctrl-C twice.
+
+    Attributes
+    ----------
+    came
+        Whether a signal has come.
     """
 
     def __init__(self) -> None:
-        self._came = self._asked = False
+        self.came = self._asked = False
 
     def stopping(self) -> bool:
         """Whether the computation should save its state and end."""
         self._asked = True
-        return self._came
+        return self.came
 
     @contextmanager
     def caught(self) -> Iterator[None]:
@@ -50,7 +55,7 @@ class Signals:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        first, self._came = not self._came, True
+        first, self.came = not self.came, True
         if first and not self._asked:
             raise Ended(signal.Signals(number).name)
 
@@ -113,8 +118,8 @@ def _sentence(error: Exception, log_file: Path, store: Path) -> str:
 class _Titled(logging.Formatter):
     """Begins each line with the title of its job, as several jobs write to one terminal."""
 
-    def __init__(self, title: str, *of_formatter: str) -> None:
-        super().__init__(*of_formatter)
+    def __init__(self, title: str, fmt: str | None = None, datefmt: str | None = None) -> None:
+        super().__init__(fmt, datefmt)
         self.title = title
         self.stage = title.partition(" ")[0]
 

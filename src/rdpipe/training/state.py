@@ -6,6 +6,7 @@ last bit, as one that was never interrupted (tests/training/test_state.py).
 
 import hashlib
 import logging
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rdpipe.common.atomic import replacing
+from rdpipe.common.progress import live
 from rdpipe.training.pack import Pack
 
 log = logging.getLogger("rdpipe")
@@ -124,8 +126,9 @@ def resume(pack: Pack, path: Path, key: str) -> None:
     """Bring a new pack to where the state file left it.
 
     A file that cannot be read, that was damaged, or that is of another training, is told of and not
-    used.
+    used. From now on `rdpipe watch` shows D and R of the pack.
     """
+    _let_watch(pack)
     if not path.exists():
         return
     try:
@@ -144,3 +147,18 @@ def resume(pack: Pack, path: Path, key: str) -> None:
     _restore(pack, tensors)
     pack.step = int(metadata["step"])
     log.info("training goes on from iteration %s of %s", f"{pack.step:,}", path)
+
+
+def _let_watch(pack: Pack) -> None:
+    """Tell `live` how to look at D and R of a pack, for as long as there is the pack."""
+    seen = weakref.ref(pack)
+
+    def look() -> list[list[float]]:
+        """D and R of each run: the mean of the steps since the last interval, or that interval."""
+        pack = seen()
+        if pack is None:
+            return []
+        values = pack.values if len(pack.values) else pack.history[-1:]
+        return [run.tolist() for run in values[:, :2].mean(0).T] if len(values) else []
+
+    live.info("pack", extra={"look": look})

@@ -2,17 +2,27 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Iterable
+from contextlib import closing, nullcontext
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from rdpipe.cli import looking
+from rdpipe.cli._common import (
+    CONFIG,
+    Configfile,
+    Configs,
+    app,
+    console,
+    one_sentence,
+    read_plan,
+    say,
+)
 from rdpipe.common.errors import RdpipeError
 from rdpipe.store import cleaning, roots, verifying
 from rdpipe.store.leases import Cleaner, announced
@@ -21,24 +31,9 @@ from rdpipe.study import about, own_files, reference
 from rdpipe.study.dependents import links_that_rest_on
 from rdpipe.study.files import read_file
 from rdpipe.study.plan import RESULTS, Plan
-from rdpipe.study.reading import merge, read_study
 from rdpipe.study.settings.study import STAGES
 from rdpipe.study.targets import check_overlays
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-console = Console()
-Configs = Annotated[
-    list[Path] | None, typer.Argument(help="Overlays on config.yaml, in order.", show_default=False)
-]
-# Overlays are positional, so that their order is kept. The option says nothing: it is there for
-# everyone who types it, as in a call of snakemake.
-Configfile = Annotated[
-    bool, typer.Option("--configfile", "--configfiles", help="May stand before overlays.")
-]
-CONFIG = Path("config.yaml")
 HELD = {
     "needed": "objects that results lead to",
     "in use": "objects and states that jobs use",
@@ -53,7 +48,7 @@ HELD = {
 def refuse_other_code() -> None:
     """Ask about a study of rdpipe; `snakemake` runs it."""
     # an environment that two clones use has the code of one; snakemake reads that of the folder
-    here, own = Path("src/rdpipe").resolve(), Path(__file__).parent.resolve()
+    here, own = Path("src/rdpipe").resolve(), Path(__file__).parents[1].resolve()
     if here.is_dir() and here != own:
         typer.echo(
             f"`rdpipe` reads the code of {own}, but this folder has its own in {here}; call "
@@ -69,15 +64,15 @@ def check(overlays: Configs = None, configfile: Configfile = False) -> None:
 
     The targets of a plain `snakemake` come first. Images of your own are looked for, and counted.
     """
-    plan = _plan(overlays or [])
+    plan = read_plan(overlays or [])
     study = plan.study
-    with _one_sentence():
+    with one_sentence():
         check_overlays({path: read_file(path) for path in [CONFIG, *(overlays or [])]})
     if faults := list(own_files.faults(study)):
         typer.echo("\n".join(faults), err=True)
         raise typer.Exit(code=1)
     on_it = f" with {', '.join(map(str, overlays))} on it" if overlays else ""
-    _say(f"Study {study.name}: {CONFIG}{on_it}. Its results lie in {RESULTS}/{study.name}/.")
+    say(f"Study {study.name}: {CONFIG}{on_it}. Its results lie in {RESULTS}/{study.name}/.")
     table = Table("target", "experiments", "runs", "address", title="What each target needs")
     for name in dict.fromkeys([*study.targets, *plan.targets]):  # first what a plain call makes
         node = plan.figures.get(name) or plan.tables[name]
@@ -128,12 +123,12 @@ def verify(
     The exit status is 0 if all is well, or a sum: 4 for damaged objects, 8 for objects that cannot
     be read and may be whole, 16 for links whose file is missing. It is 1 if the command fails.
     """
-    plan = _plan(overlays or [])
+    plan = read_plan(overlays or [])
     store, results = Store(Path(plan.study.store)), Path(RESULTS)
     note = results / "verify.json"
     found: list[verifying.Finding] = []
     objects = 0
-    with _one_sentence(), Progress(console=console, transient=True) as bar:
+    with one_sentence(), Progress(console=console, transient=True) as bar:
         asked = verifying.question(part, percent, newest)
         if anew:
             note.unlink(missing_ok=True)
@@ -157,14 +152,14 @@ def verify(
 def _list(findings: Iterable[verifying.Finding], found: list[verifying.Finding]) -> None:
     """Print findings, a line each, and add them to those found before."""
     for one in findings:
-        _say(f"{one.kind:<10}  {one.path}: {one.reason}")
+        say(f"{one.kind:<10}  {one.path}: {one.reason}")
         found.append(one)
 
 
 def _repair(plan: Plan, store: Store, found: list[verifying.Finding]) -> None:
     """Put right what was found, and let snakemake compute again what is lost."""
     for folder in sorted({one.path for one in found if verifying.may_be_repaired(one)}):
-        _say(f"{verifying.repair(store, folder):<10}  {folder}")
+        say(f"{verifying.repair(store, folder):<10}  {folder}")
     links = verifying.check_links(Path(RESULTS), store)
     lost = {one.path for one in links if one.kind == "missing"}
     for link in lost | set(links_that_rest_on(plan, lost)):
@@ -189,9 +184,9 @@ def clean(
     any checkout that uses the store. No object goes while the results of a checkout cannot be
     read. What running jobs use stays in any case.
     """
-    store = Store(Path(_plan(overlays or []).study.store))
+    store = Store(Path(read_plan(overlays or []).study.store))
     at_work = announced(store) if remove else nullcontext(Cleaner(store))
-    with _one_sentence(), console.status("looking through the store"), at_work as cleaner:
+    with one_sentence(), console.status("looking through the store"), at_work as cleaner:
         if forget:
             roots.forget(store, forget)
         contents = cleaning.contents(store, Path(RESULTS), cleaner)
@@ -211,9 +206,9 @@ def clean(
         for path in going if remove else ():
             try:
                 if not cleaning.remove(store, path, cleaner):
-                    _say(f"{path} stays: a job uses it")
+                    say(f"{path} stays: a job uses it")
             except OSError as error:
-                _say(f"{path} stays: {error}")
+                say(f"{path} stays: {error}")
         if objects and contents.unknown:
             listed = "; ".join(contents.unknown)
             raise RdpipeError(
@@ -241,19 +236,17 @@ def adopt(
     """
     from rdpipe.study.adoption import adopt_stage  # imports torch, which other commands spare
 
-    plan = _plan(overlays or [])
-    with _one_sentence(), console.status("comparing results"):
+    plan = read_plan(overlays or [])
+    with one_sentence(), console.status("comparing results"):
         if stage not in STAGES:
             raise RdpipeError(f"{stage} is no stage; the stages are {', '.join(STAGES)}.")
         if (sample != "all" and not sample.isdecimal()) or sample == "0":
             raise RdpipeError(f"--sample {sample} is neither a number above 0 nor `all`.")
         number = inf if sample == "all" else int(sample)
-        done = adopt_stage(
-            plan, stage, overlays or [], sample=number, tolerance=tolerance, say=_say
-        )
-    _say(f"{done.compared:,} results are equal, so {done.adopted:,} are adopted; call snakemake.")
+        done = adopt_stage(plan, stage, overlays or [], sample=number, tolerance=tolerance, say=say)
+    say(f"{done.compared:,} results are equal, so {done.adopted:,} are adopted; call snakemake.")
     if done.damaged:
-        _say(f"{done.damaged:,} damaged results were not adopted.")
+        say(f"{done.damaged:,} damaged results were not adopted.")
 
 
 @app.command()
@@ -266,37 +259,12 @@ def report(overlays: Configs = None, configfile: Configfile = False) -> None:
     from rdpipe.report import write_report  # imports matplotlib, which other commands spare
     from rdpipe.results import Results
 
-    plan = _plan(overlays or [])
+    plan = read_plan(overlays or [])
     path = Path(plan.own_file(about.REPORT))
-    with _one_sentence(), console.status("writing the report"):
+    with one_sentence(), console.status("writing the report"):
         about.write(plan)
         write_report(Results.read(Path(RESULTS), plan.study.name), path)
-    _say(f"The report is in {path}.")
+    say(f"The report is in {path}.")
 
 
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    """End the command with one sentence if something fails that the user can mend."""
-    try:
-        yield
-    except (OSError, RdpipeError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(code=1) from None
-
-
-def _say(line: str) -> None:
-    """Print a line as it is, however long."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _plan(overlays: list[Path]) -> Plan:
-    """The plan of config.yaml and overlays; a study that cannot be read ends the command."""
-    config: dict[str, Any] = {}
-    try:
-        for path in [CONFIG, *overlays]:
-            merge(config, read_file(path))
-        study = read_study(config)
-        return Plan(study, own_files.contents(study, Path(RESULTS) / "sources.json"))
-    except RdpipeError as error:
-        typer.echo(str(error), err=True)
-    raise typer.Exit(code=1)
+looking.add_to(app)

@@ -1,0 +1,1 @@
+"""What people ask about a study: its cost, its progress, its runs, and what differs."""

@@ -1,0 +1,79 @@
+"""The commands that look at a study."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from rdpipe.cli import app
+from rdpipe.common.errors import RdpipeError
+from rdpipe.study.reading import read_study
+from tests import ROOT
+from tests.overview._study import CONFIG, make, plan
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Call the command in a folder with the tests' study, whose dataset and splits are made."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(json.dumps(CONFIG), "utf-8")
+    for stage in ("datasets", "splits", "neighbours", "training"):
+        make(plan(), stage)
+    return lambda *arguments: CliRunner().invoke(app, list(arguments))
+
+
+def test_plan_shows_stages_and_the_time(call):
+    output = call("plan", "fig3", "--cores", "2", "--gpus", "0").output
+    assert "evaluation" in output and "With 2 cores and no GPU" in output
+    assert "datasets" not in output
+    told = json.loads(call("plan", "--json").output)
+    assert {job["stage"] for job in told["jobs"]} == {"evaluation", "tables", "figures"}
+    assert 0 < told["wall_seconds"][0] < told["wall_seconds"][1]
+
+
+def test_status_runs_and_why_answer(call):
+    assert "4 of 4" in call("status").output
+    assert json.loads(call("status", "--json").output)["made"] is False
+    rows = list(csv.DictReader(io.StringIO(call("runs", "--csv", "--where", "beta=1").output)))
+    assert [(row["beta"], row["seed"], row["status"]) for row in rows] == [
+        ("1.0", "0", "finished"), ("1.0", "1", "finished"),
+    ]  # fmt: skip
+    assert len(json.loads(call("runs", "--json").output)) == 4
+    shown = call("runs").output
+    assert rows[0]["folder"] in shown and "4 runs, all with dataset tiny" in shown
+    assert "4 of 4 results are missing" in call("why", "fig3").output
+    one = rows[0]["folder"]
+    assert "settings.run.seed" in call("diff", one, rows[1]["folder"]).output
+    assert "do not differ" in call("diff", one, one).output
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "watch", "runs", "why"])
+def test_an_unknown_target_gets_the_nearest_names(call, command):
+    result = call(command, "fig33")
+    assert result.exit_code == 1
+    assert result.output == "there is no target 'fig33'; did you mean 'fig3'?\n"
+
+
+def test_a_broken_config_is_told_as_snakemake_tells_it(call, tmp_path):
+    (tmp_path / "more.yaml").write_text("betas: [1, 1]\ntraining: {iteration: 5}")
+    broken = CONFIG | {"betas": [1, 1], "training": CONFIG["training"] | {"iteration": 5}}
+    with pytest.raises(RdpipeError) as told:
+        read_study(broken)
+    for command in ("plan", "status", "runs", "why"):
+        result = call(command, "--configfile", "more.yaml")
+        assert result.exit_code == 1 and result.output == f"{told.value}\n"
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "runs", "why"])
+def test_no_command_imports_torch(command):
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom rdpipe.cli import app\n"
+        f"print(CliRunner().invoke(app, ['{command}', 'config/tests.yaml']).exit_code)\n"
+        "print({'torch', 'matplotlib', 'snakemake'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split("\n")[:2] == ["0", "set()"]
