@@ -77,7 +77,7 @@ def test_a_log_on_a_full_disk_costs_lines_and_no_job(job, tmp_path, capfd):
     (tmp_path / "logs/job.log").symlink_to("/dev/full")
     with job():
         log.info("half of it is done")
-    assert capfd.readouterr().err == "half of it is done\n"
+    assert capfd.readouterr().err == "training half/mlp-1: half of it is done\n"
 
 
 def test_a_log_that_cannot_be_opened_is_one_sentence(job, tmp_path, capfd):
