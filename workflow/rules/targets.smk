@@ -53,7 +53,6 @@ rule report:
         "../../envs/rdpipe.yaml"
     params:
         links=plan.target_links(study.targets),
-        results=RESULTS,
         study=study.name,
         report=plan.own_file(about.REPORT),
     script:

@@ -13,7 +13,7 @@ try:
     from rdpipe.report import write_report
     from rdpipe.results import Results
 
-    write_report(Results.read(Path(how.results), how.study), Path(how.report))
+    write_report(Results.read(Path(how.report).parents[1], how.study), Path(how.report))
 except (OSError, RdpipeError) as error:
     sys.exit(f"the report cannot be written: {error}")
 print(f"The report is in {how.report}.", file=sys.stderr)
