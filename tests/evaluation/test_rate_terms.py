@@ -84,6 +84,20 @@ def test_the_aggregate_of_narrow_posteriors_is_exact(width):
     np.testing.assert_allclose(log_q, longdouble_log_q(z[:150], mean, log_variance), atol=1e-9)
 
 
+@pytest.mark.parametrize("width", [1e-10, 1e-16, 1e-27])
+def test_a_few_posteriors_narrower_than_rounding_spoil_nothing(width):
+    mean, log_variance = random_posteriors(600, width=0.1)
+    log_variance[::50, 0] = 2 * math.log(width)
+    rows, z = draw(mean, log_variance)
+    full = decompose(mean, log_variance, rows, z)
+    batches = decompose_batches(z, mean, log_variance, 600, batch=200)
+    rate = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+    error = 4 * math.hypot(full.mutual_information_se, full.marginal_kl_se)
+    for terms in (full, batches):
+        assert 0 < terms.mutual_information <= math.log(600) + 1e-9
+        assert abs(terms.mutual_information + terms.marginal_kl - rate) < error
+
+
 def test_an_encoder_that_ignores_its_input_tells_nothing():
     n, mu, log_variance = 700, 0.7, -1.0
     mean = torch.full((n, 10), mu, dtype=torch.float64)

@@ -19,10 +19,9 @@ from torch import Tensor
 
 from rdpipe.common.progress import Progress
 from rdpipe.evaluation.examples import Encoded, inputs
-from rdpipe.evaluation.rate_terms import TILE, log_aggregate_posterior
+from rdpipe.evaluation.rate_terms import TILE, log_aggregate_posterior, log_pairs
 from rdpipe.evaluation.reconstructions import decode, to_uint8
 from rdpipe.neighbours import nearest
-from rdpipe.vae.densities import log_densities
 from rdpipe.vae.models import VAE, intensities
 
 
@@ -55,7 +54,7 @@ def optimal_decoder(
         weights = []
         tiles = (rows.split(samples) for rows in (z, log_total, entropy))
         for z_rows, total, h in zip(*tiles, strict=True):
-            log_w = log_densities(z_rows, *posteriors) - total[:, None]
+            log_w = log_pairs(z_rows, *posteriors) - total[:, None]
             w = log_w.exp()
             h -= (w * log_w).sum(1)  # a view: adds to `entropy`
             weights.append(w.float())

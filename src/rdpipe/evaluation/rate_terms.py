@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from rdpipe.evaluation.examples import Encoded
-from rdpipe.vae.densities import log_aggregate_posterior_batch, log_densities
+from rdpipe.vae.densities import LOG_2PI, log_aggregate_posterior_batch, log_densities
 
 # Samples and posteriors of a tile of pairs. On a CPU its 1 MB (in float64) stays in a core's cache
 # over all passes: measured fastest. A GPU wants more to do for each launch.
 TILE = {"cpu": (128, 1024), "cuda": (2048, 8192)}
+NARROW = 1e8  # mean / width from which on a difference in widths is wrong by 1e-8
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def log_aggregate_posterior(z: Tensor, mean: Tensor, log_variance: Tensor) -> Te
     for z_rows in z.split(samples):
         total = z.new_full((len(z_rows),), -math.inf)
         for posteriors in zip(mean.split(n), log_variance.split(n), strict=True):
-            total = torch.logaddexp(total, log_densities(z_rows, *posteriors).logsumexp(1))
+            total = torch.logaddexp(total, log_pairs(z_rows, *posteriors).logsumexp(1))
         rows.append(total - math.log(len(mean)))
     return torch.cat(rows)
 
@@ -118,10 +119,30 @@ def decompose_batches(
 def _log_own(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     """Log-density of samples under their own posteriors, (M, D) each -> (M,).
 
-    By the very arithmetic of q(z): where posteriors are so narrow (1e-13) that float64 rounds, both
-    round alike, and I(x;z) cannot exceed log N.
+    By the very arithmetic of q(z): where posteriors are so narrow that float64 rounds, both round
+    alike, and I(x;z) cannot exceed log N.
     """
-    return log_densities(z[:, None], mean[:, None], log_variance[:, None])[:, 0, 0]
+    return log_pairs(z, mean, log_variance, own=True)
+
+
+def log_pairs(z: Tensor, mean: Tensor, log_variance: Tensor, *, own: bool = False) -> Tensor:
+    """Pairwise log N(z_m; mean_n, exp log_variance_n), exact for posteriors of any width.
+
+    z (M, D), mean and log_variance (N, D) -> (M, N), or (N,) if each sample has its own posterior.
+    `log_densities` takes differences in units of the width. Their rounding is that of mean / width,
+    so it makes a posterior of width 1e-20 unlikely at its own mean. Small β leads to such
+    posteriors now and then. They are few, and their differences are taken before the division.
+    """
+    places = (z[:, None], mean[:, None], log_variance[:, None]) if own else (z, mean, log_variance)
+    pairs = log_densities(*places)
+    pairs = pairs[:, 0, 0] if own else pairs
+    narrow = (mean.abs() * torch.exp(-0.5 * log_variance) > NARROW).any(1)  # (N,)
+    if narrow.any():
+        mean, log_variance = mean[narrow], log_variance[narrow]
+        difference = z[narrow] - mean if own else z[:, None] - mean
+        widths = difference * torch.exp(-0.5 * log_variance)
+        pairs[..., narrow] = -0.5 * (widths.square() + log_variance + LOG_2PI).sum(-1)
+    return pairs
 
 
 def _mean_and_error(terms: Tensor) -> tuple[float, float]:
