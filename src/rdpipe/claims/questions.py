@@ -138,7 +138,7 @@ def few_dimensions_cost_distortion(
 
 
 @question(
-    "More than ten dimensions change nothing at β ≥ 1, where the rate leaves the others unused.",
+    "More than ten dimensions change nothing from β = 1 on: the rate leaves the others unused.",
     reason="1 nat of D, as for the shapes of the paper's curves; 0.1 nats of information.",
 )
 def more_dimensions_stay_unused(
@@ -186,7 +186,7 @@ def gap_lies_in_inference(tables: Tables, *, split: Split, archs: Archs) -> Iter
 
 
 @question(
-    "At β ≥ 1 most of a deep network's gap in D lies in its decoder: fitted posteriors leave it.",
+    "From β = 1 on, most of a deep network's gap in D lies in its decoder, not in inference.",
     reason="Half of the gap, as above. The paper sees memorised neighbours there.",
 )
 def deep_gap_lies_in_decoder(tables: Tables, *, split: Split, deep: Arch) -> Iterator[Part]:
@@ -236,7 +236,7 @@ def length_deepens_minimum(tables: Tables, *, split: Split, shallow: Arch) -> It
 
 
 @question(
-    "Where the rate is penalised in full (β ≥ 1), longer training does not raise test D.",
+    "Where the rate is penalised in full, from β = 1 on, longer training does not raise test D.",
     reason="1 nat: the rate should prevent overfitting there, however long the training is.",
 )
 def length_is_harmless_at_large_beta(

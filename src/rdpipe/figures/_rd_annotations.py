@@ -83,7 +83,7 @@ def _draw_elbo(axes: Axes, taken: np.ndarray) -> None:
         axes.text(
             rate_there,
             distortion_there,
-            f"\N{MINUS SIGN}{level:g}",
+            f"{0 - level:g}".replace("-", "\N{MINUS SIGN}"),  # the ELBO is −(R + D)
             rotation=-45,
             rotation_mode="anchor",
             transform_rotates_text=True,
