@@ -1,6 +1,8 @@
 """Stacked bars against β: parts of a sum, one bar for each β."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from matplotlib.patches import Patch
 from rdpipe.common.errors import RdpipeError
 from rdpipe.figures import _style
 from rdpipe.figures._experiment import Experiment
+from rdpipe.figures._labels import Arch, Split
 
 Parts = Mapping[str, tuple[str, dict[str, Any]]]
 """The parts of a sum by their columns: label in the legend, and look of the bars."""
@@ -31,9 +34,47 @@ def refuse_without(experiment: Experiment, metrics: Sequence[str], measures: Seq
         )
 
 
-def legend(parts: Parts) -> list[Any]:
-    """Handles of the parts."""
-    return [Patch(label=label, **look) for label, look in parts.values()]
+def page(
+    folder: Path,
+    experiment: Experiment,
+    parts: Parts,
+    total: tuple[str, str],
+    points: Callable[[Experiment, Split, Arch], pd.DataFrame],
+) -> None:
+    """Draw and save a page: a panel for each split (row) and architecture (column).
+
+    Parameters
+    ----------
+    folder
+        Where the files go. They take the name of the module that has `points`.
+    experiment
+        The runs.
+    parts
+        The parts of the sum.
+    total
+        The column of the sum, and its label in the legend.
+    points
+        The rows of one panel (see `draw`).
+    """
+    splits, archs = experiment.splits, experiment.archs
+    column, label = total
+    handles: list[Any] = [Patch(label=words, **look) for words, look in parts.values()]
+    figure, grid = _style.panels(
+        len(splits),
+        len(archs),
+        legend=[*handles, _style.line(label, "black", "none", **_style.DOT)],
+        xlabel=r"$\beta$",
+        ylabel="nats",
+        below=0.1,
+    )
+    plotted = []
+    for axes, (split, arch) in zip(grid.flat, itertools.product(splits, archs), strict=True):
+        shown = points(experiment, split, arch)
+        draw(axes, shown, parts, total=column)
+        _style.title(axes, f"{split.label}, {arch.label}")
+        plotted.append(shown)
+    name = points.__module__.rpartition(".")[2]
+    _style.save(figure, folder, name, pd.concat(plotted))
 
 
 def draw(axes: Axes, points: pd.DataFrame, parts: Parts, total: str = "") -> None:

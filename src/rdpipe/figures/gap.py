@@ -7,7 +7,6 @@ each image alone take off D, on the test part more than on the training part: th
 new images. The rest is the decoder's: D that no posterior takes away.
 """
 
-import itertools
 from pathlib import Path
 
 import pandas as pd
@@ -32,22 +31,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
     error of a run's part of inference over the images whose posteriors were fitted.
     """
     _stacks.refuse_without(experiment, [INFERENCE], ["inference_gap"])
-    splits, archs = experiment.splits, experiment.archs
-    figure, grid = _style.panels(
-        len(splits),
-        len(archs),
-        legend=[*_stacks.legend(PARTS), _style.line("test − train", "black", "none", **_style.DOT)],
-        xlabel=r"$\beta$",
-        ylabel="nats",
-        below=0.1,
-    )
-    plotted = []
-    for axes, (split, arch) in zip(grid.flat, itertools.product(splits, archs), strict=True):
-        shown = points(experiment, split, arch)
-        _stacks.draw(axes, shown, PARTS, total="gap")
-        _style.title(axes, f"{split.label}, {arch.label}")
-        plotted.append(shown)
-    _style.save(figure, folder, "gap", pd.concat(plotted))
+    _stacks.page(folder, experiment, PARTS, ("gap", "test − train"), points)
 
 
 def points(experiment: Experiment, split: Split, arch: Arch) -> pd.DataFrame:

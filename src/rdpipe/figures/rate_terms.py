@@ -6,7 +6,6 @@ dot. The hatched part of the marginal KL would go if the prior were a mixture of
 fitted to the codes after training. It shows how much of R is mismatch with the prior.
 """
 
-import itertools
 from pathlib import Path
 
 import pandas as pd
@@ -35,22 +34,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
     the prior were the mixture of Gaussians that was fitted to the codes after training.
     """
     _stacks.refuse_without(experiment, ["mixture_saving"], ["fitted_prior"])
-    splits, archs = experiment.splits, experiment.archs
-    figure, grid = _style.panels(
-        len(splits),
-        len(archs),
-        legend=[*_stacks.legend(PARTS), _style.line("$R$", "black", "none", **_style.DOT)],
-        xlabel=r"$\beta$",
-        ylabel="nats",
-        below=0.1,
-    )
-    plotted = []
-    for axes, (split, arch) in zip(grid.flat, itertools.product(splits, archs), strict=True):
-        shown = points(experiment, split, arch)
-        _stacks.draw(axes, shown, PARTS, total="rate")
-        _style.title(axes, f"{split.label}, {arch.label}")
-        plotted.append(shown)
-    _style.save(figure, folder, "rate_terms", pd.concat(plotted))
+    _stacks.page(folder, experiment, PARTS, ("rate", "$R$"), points)
 
 
 def points(experiment: Experiment, split: Split, arch: Arch) -> pd.DataFrame:
