@@ -74,8 +74,8 @@ def test_snakemakes_own_report_shows_figures_first_then_numbers_and_tables(check
 def test_the_target_report_writes_one_page_and_what_python_opens(checkout):
     outcome = checkout.snakemake("report")
     assert outcome.code == 0, outcome.text
-    assert "The report is in results/report.html." in outcome.text
-    page = (checkout.path / "results/report.html").read_text("utf-8")
+    assert "The report is in results/tests/report.html." in outcome.text
+    page = (checkout.path / "results/tests/report.html").read_text("utf-8")
     assert "<b>4</b> of 4 runs finished" in page and 'id="figure-fig3"' in page
     results = rdpipe.open(checkout.path / "results")
     run = results.run("half", "mlp-1", beta=0.1, seed=1)

@@ -33,7 +33,7 @@ def test_repaired_damage_is_computed_again_and_nothing_else(checkout):
     (checkout.path / "overlay.yaml").write_text("{}")
     results = checkout.path / "results"
     (model,) = results.glob("training/half/mlp-1-*/beta-1/seed-0/model.safetensors")
-    figure = results / "figures/fig1.csv"
+    figure = results / "tests/figures/fig1.csv"
     before = {path: path.read_bytes() for path in (model, figure)}
     for path in before:
         path.resolve().chmod(0o644)

@@ -142,7 +142,7 @@ def test_a_new_measure_computes_itself_alone(checkout):
     asked["diagnostics"].append("trivial")
     outcome = checkout.snakemake(**how)
     assert outcome.computed == {"tables asked"} | {f"diagnostics trivial/{run}" for run in RUNS}
-    table = pd.read_csv(checkout.path / "results/tables/asked/rd.csv")
+    table = pd.read_csv(checkout.path / "results/tests/tables/asked/rd.csv")
     assert {"active_units", "images", "distortion"} <= {*table}
     assert {*table["images"]} == {128}
     assert checkout.snakemake(**how).nothing
