@@ -35,6 +35,11 @@ def test_plan_shows_stages_and_the_time(call):
     assert 0 < told["wall_seconds"][0] < told["wall_seconds"][1]
 
 
+def test_the_targets_of_the_whole_study_have_a_name(call):
+    assert call("plan", "report", "--json").output == call("plan", "--json").output
+    assert call("plan", "fig3", "all", "--json").output == call("plan", "--json").output
+
+
 def test_status_runs_and_why_answer(call):
     assert "4 of 4" in call("status").output
     assert json.loads(call("status", "--json").output)["made"] is False

@@ -23,6 +23,7 @@ from rdpipe.study.wording import unknown
 
 LARGEST = 8  # jobs that `rdpipe plan` lists by name
 OVERLAYS = (".yaml", ".yml")
+WHOLE = frozenset({"all", "report"})  # rules that need all targets of the study
 
 Asked = Annotated[
     list[str] | None,
@@ -42,12 +43,14 @@ def _study(asked: list[str] | None) -> tuple[Plan, list[str]]:
     asked = asked or []
     overlays = [Path(one) for one in asked if one.endswith(OVERLAYS)]
     plan = read_plan(overlays)
-    targets = [one for one in asked if not one.endswith(OVERLAYS) and one != "all"]
+    named = [one for one in asked if not one.endswith(OVERLAYS)]
+    targets = [one for one in named if one not in WHOLE]
     with one_sentence():
         for name in targets:
             for fault in unknown(name, [name], plan.targets, "target", listed=False):
                 raise RdpipeError(fault.partition(": ")[2])
-    return plan, targets or list(plan.study.targets)
+    whole = not named or not WHOLE.isdisjoint(named)
+    return plan, list(dict.fromkeys([*(plan.study.targets if whole else ()), *targets]))
 
 
 def plan(

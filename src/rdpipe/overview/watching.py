@@ -34,14 +34,14 @@ def view(progress: Progress, left: Interval | None, height: int = 50) -> Rendera
 
 def _stages(progress: Progress) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("stage", min_width=10)
-    table.add_column("", width=24)
+    table.add_column("stage", no_wrap=True)
+    table.add_column("", width=16)
     for name in ("done", "running", "failed", "missing", "diverged"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for stage in progress.stages:
         table.add_row(
             stage.name,
-            ProgressBar(total=stage.total, completed=stage.done, width=24),
+            ProgressBar(total=stage.total, completed=stage.done, width=16),
             f"{stage.done:,} of {stage.total:,}",
             _number(stage.running, "cyan"),
             _number(stage.failed, "bold red"),
