@@ -207,7 +207,7 @@ def numbers(checkout: Checkout) -> dict[str, str]:
     """Digests of all models, and of the table of Figure 3."""
     results = checkout.path / "results"
     models = sorted(results.glob("training/*/*/*/*/model.safetensors"))
-    files = [*models, results / "tables/fig3/rd.csv"]
+    files = [*models, results / "tests/tables/fig3/rd.csv"]
     return {
         str(file.relative_to(results)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in files

@@ -18,7 +18,7 @@ SINGLE = {"training": {"pack": []}, "evaluation": {"pack": []}}
 
 def numbers(checkout):
     """Bytes of the tables, and of the numbers of the figure."""
-    results = checkout.path / "results"
+    results = checkout.path / "results/tests"
     tables = {name: (results / "tables/fig3" / name).read_bytes() for name in NUMBERS}
     return tables | {"fig3.csv": (results / "figures/fig3.csv").read_bytes()}
 

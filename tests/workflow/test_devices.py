@@ -63,7 +63,7 @@ def leases(checkout, stage):
         found += [
             (lease[1], time, times[-1])
             for (_, _, text), time in zip(lines, times, strict=True)
-            if (lease := LEASE.match(text))
+            if (lease := LEASE.search(text))
         ]
     return found
 
