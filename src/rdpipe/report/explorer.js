@@ -288,6 +288,7 @@ function isolines(scale) {
     const [x, y] = line[line.length - 1];
     const atRight = x > box.right - 1 && y < box.bottom - 8;
     const text = `${labels.length ? "" : "ELBO "}${number(-level)}`;
+    if (!atRight && x - 6 - 6.5 * text.length < box.left) return;
     labels.push(element("text", { class: "elbo-label", x: atRight ? box.right - 4 : x - 6,
       y: atRight ? y - 5 : box.bottom - 6, "text-anchor": "end" }, text));
   });
