@@ -36,7 +36,7 @@ try:
     plan = Plan(study, contents(study, Path(RESULTS) / "sources.json"))
     if workflow.is_main_process:
         check_room(Path())
-        about.refuse_empty_report(plan, sys.argv)
+        about.refuse_unfinished_report(plan, sys.argv)
         remove_lost(plan.target_files(plan.targets), Path(study.store))
 except RdpipeError as error:
     raise WorkflowError(str(error))
