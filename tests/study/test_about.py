@@ -51,17 +51,20 @@ def test_paths_are_those_of_the_plan_without_the_results_folder(plan):
 
 
 @pytest.mark.parametrize("option", [["--report", "mine.html"], ["--report=mine.html"]])
-def test_a_report_of_nothing_is_refused_in_one_sentence(plan, option):
-    with pytest.raises(RdpipeError, match="the same --configfile as the call that computed"):
-        about.refuse_empty_report(plan, ["snakemake", *option])
-    make(plan.target_files(["one"])[:1])
-    about.refuse_empty_report(plan, ["snakemake", *option])
+def test_a_report_whose_files_are_missing_is_refused_in_one_sentence(plan, option):
+    first, *others = plan.target_files(["one"])
+    make(others)
+    with pytest.raises(RdpipeError, match=f"1 of 6 files .* missing, such as {first}; give --rep"):
+        about.refuse_unfinished_report(plan, ["snakemake", *option])
+    make([first])
+    about.refuse_unfinished_report(plan, ["snakemake", *option])
 
 
 def test_a_report_of_a_named_target_needs_no_other(plan):
-    make(plan.target_files(["curves"])[:1])
-    about.refuse_empty_report(plan, ["snakemake", "curves", "--report", "mine.html"])
+    make(plan.target_files(["curves"]))
+    about.refuse_unfinished_report(plan, ["snakemake", "curves", "--report", "mine.html"])
 
 
-def test_other_calls_are_not_looked_at(plan):
-    about.refuse_empty_report(plan, ["snakemake", "--cores", "2"])
+def test_calls_without_a_report_or_of_named_files_are_not_looked_at(plan):
+    about.refuse_unfinished_report(plan, ["snakemake", "--cores", "2"])
+    about.refuse_unfinished_report(plan, ["snakemake", "results/a.png", "--report", "mine.html"])

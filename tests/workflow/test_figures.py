@@ -67,8 +67,7 @@ def test_snakemakes_own_report_shows_figures_first_then_numbers_and_tables(check
         assert report.count(labels) == 2  # the picture and its numbers
         assert title in report[report.index(labels) :][:500]
     assert '"labels": {"experiment": "fig3"}' in report
-    assert "Figures" < "Numbers of figures" < "Tables"  # the order in which Snakemake lists them
-    assert all(f'"{one}"' in report for one in ("Figures", "Numbers of figures", "Tables"))
+    assert report.index('"Figures"') < report.index('"Numbers of figures"')
 
 
 def test_the_target_report_writes_one_page_and_what_python_opens(checkout):

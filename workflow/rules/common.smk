@@ -67,7 +67,7 @@ try:
             if {*targets} <= {"all"}:
                 check_overlays(files)
         check_room(Path())
-        about.refuse_empty_report(plan, sys.argv)
+        about.refuse_unfinished_report(plan, sys.argv)
         remove_lost(plan.target_files(plan.targets), Path(study.store))
 except RdpipeError as error:
     raise WorkflowError(str(error))

@@ -32,22 +32,27 @@ def write(plan: Plan, asked: Collection[str] = ()) -> None:
         write_json(new, about(plan, targets))
 
 
-def refuse_empty_report(plan: Plan, arguments: Sequence[str]) -> None:
-    """Refuse `snakemake --report` if no result of the study exists.
+def refuse_unfinished_report(plan: Plan, arguments: Sequence[str]) -> None:
+    """Refuse `snakemake --report` if a file is missing that it would show.
 
-    Snakemake would plan the whole study, and then miss one of its files.
+    Snakemake would plan the whole study, and then end at the missing file.
 
     Raises
     ------
     RdpipeError
-        If the arguments ask for a report, and there is nothing that it could show.
+        If the arguments ask for a report, and files of its targets are missing.
     """
     asked = any(argument.partition("=")[0] == "--report" for argument in arguments)
-    targets = [*plan.study.targets, *(name for name in plan.targets if name in arguments)]
-    if asked and not any(Path(file).exists() for file in plan.target_files(targets)):
+    if not asked or any(argument.startswith(f"{RESULTS}/") for argument in arguments):
+        return  # a call that names files knows which ones
+    targets = [name for name in plan.targets if name in arguments] or plan.study.targets
+    files = plan.target_files(targets)
+    if missing := [file for file in files if not Path(file).exists()]:
         raise RdpipeError(
-            "there is nothing to report: no figure or table of this study exists; give --report "
-            "the same --configfile as the call that computed the results."
+            f"{len(missing)} of {len(files)} files of the report are missing, such as "
+            f"{missing[0]}; "
+            "give --report the same --configfile as the call that computed the results. "
+            "`rdpipe report` shows a study that is not finished."
         )
 
 
