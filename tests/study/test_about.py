@@ -4,9 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rdpipe.common.errors import RdpipeError
 from rdpipe.study import about
+from rdpipe.study.plan import Plan
+from rdpipe.study.reading import read_study
+from tests import ROOT
 from tests.report.made_up import SMALL, plan_of
 
 
@@ -42,6 +46,16 @@ def test_it_lists_what_a_call_asks_for_and_what_is_there(plan):
     assert written(plan)["figures"] == {}
     make(plan.target_files(["curves"]))
     assert list(written(plan)["experiments"]) == ["both", "one"]
+
+
+def test_the_papers_study_can_be_told():
+    paper = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
+    told = written(Plan(read_study(paper)))
+    assert list(told["figures"]) == [*paper["figures"]]
+    claims = told["settings"]["figures"]["claims"]["claims"]
+    listed = paper["figures"]["claims"]["claims"]
+    assert [claim["name"] for claim in claims] == [claim["name"] for claim in listed]
+    assert any(isinstance(role, list) for claim in claims for role in claim.values())
 
 
 def test_paths_are_those_of_the_plan_without_the_results_folder(plan):

@@ -50,9 +50,8 @@ def refuse_unfinished_report(plan: Plan, arguments: Sequence[str]) -> None:
     if missing := [file for file in files if not Path(file).exists()]:
         raise RdpipeError(
             f"{len(missing)} of {len(files)} files of the report are missing, such as "
-            f"{missing[0]}; "
-            "give --report the same --configfile as the call that computed the results. "
-            "`rdpipe report` shows a study that is not finished."
+            f"{missing[0]}; give --report the same --configfile as the call that computed the "
+            "results. `rdpipe report` shows a study that is not finished."
         )
 
 
@@ -90,7 +89,8 @@ def about(plan: Plan, targets: Sequence[str]) -> dict[str, Any]:
     pairs = dict.fromkeys(pair for node in tables for pair in node.reads if pair in plan.training)
     splits = dict.fromkeys(pair.partition("/")[0] for pair in pairs)
     return {
-        "settings": study.model_dump(mode="json"),
+        # a role of a claim is a name or names; pydantic warns that it expected the other
+        "settings": study.model_dump(mode="json", warnings="none"),
         "targets": list(study.targets),
         "betas": plan.values["beta"],
         "seeds": plan.values["seed"],
