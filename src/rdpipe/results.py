@@ -6,7 +6,6 @@ writes, and then only the files that are asked for.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +19,7 @@ import pandas as pd
 
 from rdpipe.common.errors import RdpipeError
 from rdpipe.common.files import read_json, read_npz, read_parquet
+from rdpipe.common.names import unknown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -306,7 +306,5 @@ def _known(what: str, name: str, known: Iterable[str]) -> str:
     """The name, or one sentence if it is unknown."""
     known = [*known]
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
-        raise RdpipeError(f"there is no {what} {name!r}; {hint}")
+        raise RdpipeError(unknown(what, name, known))
     return name

@@ -1,6 +1,5 @@
 """The tests' study with results that real jobs of the store have made from small made-up files."""
 
-import copy
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,9 @@ from rdpipe.common.files import write_json, write_npz, write_parquet
 from rdpipe.overview.results import READS, Results
 from rdpipe.store.jobs import Item, Job
 from rdpipe.study.plan import FORMATS, Node, Plan
-from rdpipe.study.reading import merge, read_study
+from rdpipe.study.reading import merge
 from tests import ROOT
+from tests.study._changes import changed_plan
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
 merge(CONFIG, yaml.safe_load((ROOT / "config/tests.yaml").read_text("utf-8")))
@@ -33,14 +33,7 @@ MADE = {
 
 def plan(**changes) -> Plan:
     """The plan of the tests' study with some settings changed, keys written with dots."""
-    config = copy.deepcopy(CONFIG)
-    for path, value in changes.items():
-        *parents, last = path.split(".")
-        here = config
-        for key in parents:
-            here = here[key]
-        here[last] = value
-    return Plan(read_study(config))
+    return changed_plan(CONFIG, changes)
 
 
 def make(study: Plan, stage: str, status: str = "finished") -> None:

@@ -1,30 +1,22 @@
 """Addresses: what changes them, what does not, and what a target comprises."""
 
-import copy
 import re
 
 import pytest
 import yaml
 
 from rdpipe.common.errors import RdpipeError
-from rdpipe.study.plan import Plan, address_pattern
-from rdpipe.study.reading import read_study
+from rdpipe.study.plan import address_pattern
 from rdpipe.study.settings.study import STAGES
 from tests import ROOT
+from tests.study._changes import changed_plan
 
 PAPER = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
 
 
 def plan(**changes):
     """The plan of the paper's study with some settings changed, keys written with dots."""
-    config = copy.deepcopy(PAPER)
-    for path, value in changes.items():
-        *parents, last = path.split(".")
-        here = config
-        for key in parents:
-            here = here[key]
-        here[last] = value
-    return Plan(read_study(config))
+    return changed_plan(PAPER, changes)
 
 
 def changed(**changes):

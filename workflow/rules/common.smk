@@ -39,6 +39,7 @@ from rdpipe.study.names import missing, set_names
 from rdpipe.study.own_files import contents, refuse_splits
 from rdpipe.study.files import read_file
 from rdpipe.study.reading import read_study
+from rdpipe.study.settings.diagnostics import FILES
 from rdpipe.study.settings.study import STAGES
 from rdpipe.study.targets import check_overlays, check_targets
 
@@ -86,7 +87,7 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
 wildcard_constraints:
     **{stage: address_pattern(stage) for stage in STAGES},
     **{axis: "|".join(map(re.escape, values)) for axis, values in plan.values.items()},
-    file="metrics.parquet|pictures.npz|scores.parquet",  # of a diagnostic
+    file="|".join(map(re.escape, ["metrics.parquet", *FILES.values()])),  # of a diagnostic
 
 
 # All inputs are `ancient`. The address of a result covers everything that the result was made from.
@@ -181,11 +182,13 @@ def begin():
 def end():
     """Set plain names, and say which figures and tables this call made and what failed."""
     set_names(plan, plan.targets)
-    asked = [job.rule.name for job in workflow.dag.targetjobs]
-    targets = study.targets if {"all", "report"} & {*asked} else [name for name in plan.targets if name in asked]
-    failed = workflow.scheduler.failed
+    rules = {job.rule.name for job in workflow.dag.targetjobs}
+    targets = [name for name in plan.targets if name in rules]
+    if rules & {"all", "report"}:
+        targets = study.targets
     failures = [
-        Failure(job.rule.name, dict(job.wildcards.items()), Path(job.log[0])) for job in failed
+        Failure(job.rule.name, dict(job.wildcards.items()), Path(job.log[0]))
+        for job in workflow.scheduler.failed
     ]
     for line in summary(plan, targets, BEFORE["missing"], BEFORE["removed"], failures):
         logger.info(line)

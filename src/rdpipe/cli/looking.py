@@ -12,6 +12,7 @@ from rich.text import Text
 
 from rdpipe.cli._common import Configfile, console, one_sentence, read_plan, say
 from rdpipe.common.errors import RdpipeError
+from rdpipe.common.names import unknown
 from rdpipe.overview import comparing, forecast, progress, runs, watching
 from rdpipe.overview.forecast import Forecast, in_words, of_bytes, total
 from rdpipe.overview.progress import Look
@@ -19,7 +20,6 @@ from rdpipe.overview.results import Results
 from rdpipe.overview.times import Machine
 from rdpipe.study.plan import Plan
 from rdpipe.study.settings.study import STAGES
-from rdpipe.study.wording import unknown
 
 LARGEST = 8  # jobs that `rdpipe plan` lists by name
 OVERLAYS = (".yaml", ".yml")
@@ -47,8 +47,8 @@ def _study(asked: list[str] | None) -> tuple[Plan, list[str]]:
     targets = [one for one in named if one not in WHOLE]
     with one_sentence():
         for name in targets:
-            for fault in unknown(name, [name], plan.targets, "target", listed=False):
-                raise RdpipeError(fault.partition(": ")[2])
+            if name not in plan.targets:
+                raise RdpipeError(unknown("target", name, plan.targets))
     whole = not named or not WHOLE.isdisjoint(named)
     return plan, list(dict.fromkeys([*(plan.study.targets if whole else ()), *targets]))
 

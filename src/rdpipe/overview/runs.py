@@ -94,8 +94,8 @@ def _true(given: Any, how: str, value: str) -> bool:
 def _rows(look: Look) -> list[Row]:
     """Axes, status and folder of each run."""
     plan, results = look.results.plan, look.results
-    failed = {told.title for told in look.progress().failed}
-    running = {told.title for told in look.progress().running}
+    now = look.progress()
+    failed, running = ({told.title for told in jobs} for jobs in (now.failed, now.running))
     rows = []
     for node in look.needed["training"]:
         split, arch = node.name.split("/")

@@ -1,11 +1,11 @@
 """Faults of the config in plain words: one sentence that begins with the path of the key."""
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
+from rdpipe.common import names
 from rdpipe.common.own_files import printable
 from rdpipe.study.settings._base import yaml_boolean
 from rdpipe.study.settings.archs import Arch, Prior
@@ -102,15 +102,13 @@ def _no_setting(loc: tuple[int | str, ...]) -> str:
 
 
 def unknown(
-    path: str, names: Iterable[str], known: Iterable[str], what: str, *, listed: bool = True
+    path: str, given: Iterable[str], known: Iterable[str], what: str, *, listed: bool = True
 ) -> Iterable[str]:
-    """One sentence for each name that is not among the known ones.
+    """One sentence for each given name that is not among the known ones.
 
     `what` says what the names are. If they are `listed`, the path gets their index.
     """
     known = list(known)
-    for index, name in enumerate(names):
+    for index, name in enumerate(given):
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
-            yield f"{path}{f'[{index}]' if listed else ''}: there is no {what} {name!r}; {hint}"
+            yield f"{path}{f'[{index}]' if listed else ''}: {names.unknown(what, name, known)}"
