@@ -49,6 +49,7 @@ def test_repaired_damage_is_computed_again_and_nothing_else(checkout):
     assert checkout.snakemake().nothing
 
 
+@pytest.mark.long
 def test_results_are_adopted_after_a_neutral_edit_and_by_no_other(checkout):
     (checkout.path / "overlay.yaml").write_text("{}")
     before = objects(checkout)

@@ -32,6 +32,7 @@ def locks(checkout):
     return list(checkout.path.glob(".snakemake/locks/*"))
 
 
+@pytest.mark.long
 def test_only_the_lock_of_a_killed_call_is_removed(checkout):
     with training(checkout):
         refused = checkout.snakemake(**HOW)
