@@ -3,8 +3,8 @@
     python benchmarks/on_gpu.py --out FOLDER [--device cpu] [--tiny] [--steps tests graphs]
 
 The machine needs Python 3.11, PyTorch 2.11, numpy and safetensors. It needs neither Snakemake nor
-pydantic nor typer. Step `tests` also needs pytest, pandas and filelock. Step `figure3` also needs
-pandas and pyarrow. A step whose packages are missing is skipped, and the table says so.
+pydantic nor typer. Step `tests` also needs pytest, hypothesis, pandas and filelock. Step `figure3`
+also needs pandas and pyarrow. A step whose packages are missing is skipped, and the table says so.
 
     tests       the tests that are marked for CUDA
     throughput  model-steps a second beside a plain loop and the machine's peaks
@@ -48,7 +48,7 @@ Json = dict[str, Any]
 ARCHS = ("mlp-1", "mlp-3", "cnn-1", "cnn-3")
 TABLES = ("rd.csv", "rd_summary.csv", "neighbours.csv")
 NEEDS = {
-    "tests": ("filelock", "numpy", "pandas", "pytest", "safetensors", "torch"),
+    "tests": ("filelock", "hypothesis", "numpy", "pandas", "pytest", "safetensors", "torch"),
     "throughput": ("numpy", "safetensors", "torch"),
     "agreement": ("numpy", "safetensors", "torch"),
     "graphs": ("numpy", "safetensors", "torch"),
@@ -118,7 +118,8 @@ def units(device: str, tiny: bool) -> dict[str, list[Unit]]:
                  lambda rows: failing_tests(rows, device)),
         ],
         "throughput": [
-            Unit("throughput", arch, script("throughput", "--device", device, "--archs", arch),
+            Unit("throughput", arch,
+                 script("throughput", "--device", device, "--archs", arch, "--seconds", "0.2"),
                  lacks)
             for arch in ARCHS
         ],

@@ -4,7 +4,7 @@
 
 Needs torch, numpy and safetensors; pythae takes part if it is installed. The contenders take turns.
 A ratio is the median over the ratios within each turn, so that other work on the machine slows all
-contenders alike. Each contender has a separate process. All processes have the same settings.
+contenders alike. On a CPU each contender has a separate process, and all the same settings.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any
@@ -35,7 +35,7 @@ from rdpipe.vae import costs
 from rdpipe.vae.networks import Dense, Network
 
 PRECISIONS = {"cpu": ["float32", "bfloat16"], "cuda": ["float32", "tf32"]}
-# A GPU is often lent for minutes; each process of a contender takes seconds to start there.
+# A GPU is often lent for minutes.
 ARCHS = {"cpu": ["mlp-1", "mlp-3", "cnn-1", "cnn-3"], "cuda": ["mlp-1", "mlp-3", "cnn-1"]}
 RUNS = {"cpu": [1, 12], "cuda": [1, 12, 60]}
 ROUNDS = {"cpu": 7, "cuda": 3}
@@ -88,41 +88,77 @@ def steps_in(advance: Advance, seconds: float, device: torch.device) -> int:
     return max(1, round(steps * seconds / taken))
 
 
+def speeds(task: Task, seconds: float) -> Iterator[float]:
+    """Prepare a contender, which gives 0; then its steps a second, once a turn."""
+    advance = METHODS[task.method](task)
+    advance(3)
+    steps = steps_in(advance, seconds, task.device)
+    yield 0.0
+    while True:
+        yield steps / seconds_of(advance, steps, task.device)
+
+
 def contend(turns: Connection, task: Task, threads: int, seconds: float) -> None:
-    """The process of one contender: prepares at the first message, else answers with its speed.
+    """The process of one contender: answers each message with what comes next of `speeds`.
 
     If it fails, it answers with a text and ends.
     """
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # as the engine does: its advantage is not what is compared
-    turns.recv()
+    told = speeds(task, seconds)
     try:
-        advance = METHODS[task.method](task)
-        advance(3)
-        steps = steps_in(advance, seconds, task.device)
-        turns.send(None)
         while turns.recv():
-            turns.send(steps / seconds_of(advance, steps, task.device))
+            turns.send(next(told))
+    except EOFError:  # the turns are over
+        pass
     except Exception as error:
-        turns.send(f"{type(error).__name__}: {error}".splitlines()[0])
+        turns.send(told_of(error))
+
+
+def told_of(error: Exception) -> str:
+    """The first line of an error."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def in_process(task: Task, options: argparse.Namespace) -> Callable[[], float | str]:
+    """A contender in a process of its own, for its allocator's sake."""
+    context = multiprocessing.get_context("spawn")
+    turns, end = context.Pipe()
+    arguments = (end, task, options.threads, options.seconds)
+    context.Process(target=contend, args=arguments, daemon=True).start()
+    end.close()  # so that it is known here if the process dies
+
+    def ask() -> float | str:
+        try:
+            turns.send(True)
+            answer: float | str = turns.recv()
+        except (EOFError, OSError):
+            return "its process was killed"
+        return answer
+
+    return ask
+
+
+def in_place(task: Task, options: argparse.Namespace) -> Callable[[], float | str]:
+    """A contender in this process: on a GPU, a process takes longer to start than to measure."""
+    told = speeds(task, options.seconds)
+
+    def ask() -> float | str:
+        try:
+            return next(told)
+        except Exception as error:
+            return told_of(error)
+
+    return ask
 
 
 def take_turns(tasks: Sequence[Task], options: argparse.Namespace) -> Speeds:
-    """Start a process for each contender and let them take turns; those that fail are left out."""
-    context = multiprocessing.get_context("spawn")
-    turns: dict[Task, Connection] = {}
-    for task in tasks:
-        turns[task], end = context.Pipe()
-        arguments = (end, task, options.threads, options.seconds)
-        context.Process(target=contend, args=arguments, daemon=True).start()
-        end.close()  # so that it is known here if the process dies
+    """Let the contenders take turns; those that fail are left out."""
+    start = in_place if torch.device(options.device).type == "cuda" else in_process
+    turns = {task: start(task, options) for task in tasks}
 
     def ask(task: Task) -> float | None:
-        try:
-            turns[task].send(True)
-            answer = turns[task].recv()
-        except (EOFError, OSError):
-            answer = "its process was killed"
+        answer = turns[task]()
         if isinstance(answer, str):
             told = f"{task.arch} {task.method} {task.runs} {task.precision}: {answer}"
             if task.method in MACHINE:
@@ -135,8 +171,6 @@ def take_turns(tasks: Sequence[Task], options: argparse.Namespace) -> Speeds:
     for task in tasks:
         ask(task)
     rounds = [{task: ask(task) for task in list(turns)} for _ in range(options.rounds)]
-    for turn in turns.values():
-        turn.send(False)
     return {task: np.array([speeds[task] for speeds in rounds]) for task in turns}
 
 
