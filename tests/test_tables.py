@@ -294,6 +294,14 @@ def test_diagnostics_are_columns_after_the_metrics_and_change_nothing_else(tmp_p
     assert (train["a_mean"], train["c_mean"]) == (0.5, 0.5)
 
 
+def test_a_hundred_columns_of_diagnostics_bring_no_warning(tmp_path):
+    runs = [a_run(0), a_run(1)]
+    folders = [write_run(tmp_path / str(i), run, 80.0) for i, run in enumerate(runs)]
+    measured = diagnostic(tmp_path, runs, "many", [f"column_{i}" for i in range(100)])
+    _, summary = write(tmp_path, runs, folders, measures=["many"], diagnostics=measured)
+    assert [*summary["column_99_mean"]] == [0.5, 1.0]
+
+
 def test_a_diagnostic_of_other_runs_or_with_a_known_name_is_refused(tmp_path):
     runs = [a_run(0), a_run(1)]
     build(tmp_path, runs, [10.0, 20])

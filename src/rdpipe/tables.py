@@ -170,13 +170,16 @@ def summarise(rd: pd.DataFrame) -> pd.DataFrame:
     metrics = rd.columns.drop([*AXES, "status", *NOTES])
     status = rd["status"]
     counted = rd.assign(n=status == "finished", n_diverged=status == "diverged")
-    summary = counted.groupby(GROUP, sort=False)[["n", "n_diverged"]].sum()
+    counts = counted.groupby(GROUP, sort=False)[["n", "n_diverged"]].sum()
     finished = rd[status == "finished"].groupby(GROUP, sort=False)[list(metrics)]
     whole = finished.count().eq(finished.size(), axis=0)
     mean, std = finished.mean().where(whole), finished.std(ddof=1).where(whole)
-    for metric in metrics:
-        summary[f"{metric}_mean"] = mean[metric]
-        summary[f"{metric}_std"] = std[metric]
+    moments = {
+        f"{metric}_{moment}": values[metric]
+        for metric in metrics
+        for moment, values in (("mean", mean), ("std", std))
+    }
+    summary = pd.concat([counts, pd.DataFrame(moments).reindex(counts.index)], axis=1)
     groups = counted.assign(idle=counted["n"] & ~counted["learned"]).groupby(GROUP, sort=False)
     summary["n_seeds"], summary["n_idle"] = groups.size(), groups["idle"].sum()
     summary["made_with"] = groups["made_with"].agg(lambda values: "; ".join(sorted(set(values))))

@@ -13,12 +13,19 @@ def sketch(monkeypatch, tmp_path):
 
     def draw_page(name, table=None, **settings):
         kept = []
-        monkeypatch.setattr(_style, "save", lambda *saved: kept.append(saved))
+
+        def save(figure, *saved):
+            kept.append((figure, *saved))
+            return figure
+
+        monkeypatch.setattr(_style, "save", save)
         if table is None:
             catalogues = {key: settings[key] for key in ("splits", "archs") if key in settings}
             table = synthetic_table((0.1, 1.0, 5.0), **catalogues)
-        figures.draw(f"rdpipe.figures.{name}", tmp_path, *experiment(tmp_path, table, **settings))
+        inputs = experiment(tmp_path, table, **settings)
+        drawn = figures.draw(f"rdpipe.figures.{name}", tmp_path, *inputs)
         [(figure, _, named, numbers)] = kept
+        assert drawn is figure
         assert named == name
         return figure, numbers.reset_index(drop=True)
 

@@ -8,6 +8,7 @@ import pytest
 from rdpipe import figures
 from rdpipe.common.errors import RdpipeError
 from rdpipe.common.files import read_parquet, write_parquet
+from tests.figures.page import titled
 from tests.figures.synthetic import ARCHS, CV_16K, experiment, synthetic_table
 
 # by part: D above the entropy, and what fitted posteriors take off D, by seed
@@ -67,3 +68,15 @@ def test_bars_of_the_rate_add_up_to_it(sketch):
     bars = figure.axes[0].containers
     tops = [max(bar.get_y() + bar.get_height() for bar in at) for at in zip(*bars[:3], strict=True)]
     assert tops == pytest.approx([*total[: len(tops)]])
+
+
+@pytest.mark.parametrize("lacking", [0.01, 5.0])
+def test_a_bar_stands_at_its_own_beta_where_a_panel_lacks_one(lacking, sketch):
+    table = synthetic_table((0.01, 0.1, 5.0), splits=CV_16K, archs=ARCHS[:2])
+    gone = (table["arch"] == ARCHS[0]["name"]) & (table["beta"] == lacking)
+    figure, _ = sketch("rate_terms", table[~gone], splits=CV_16K, archs=ARCHS[:2])
+    first, second = (titled(figure)[title] for title in [*titled(figure)])
+    for axes, betas in (first, {0.01, 0.1, 5.0} - {lacking}), (second, {0.01, 0.1, 5.0}):
+        labels = dict(zip(axes.get_xticks(), axes.get_xticklabels(), strict=True))
+        bars = [bar.get_x() + bar.get_width() / 2 for bar in axes.containers[0]]
+        assert {float(labels[round(x)].get_text()) for x in bars} == betas

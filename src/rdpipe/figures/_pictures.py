@@ -57,8 +57,8 @@ def save(
     rows: Rows,
     numbers: Callable[[float, Pictures], pd.DataFrame],
     first: Callable[[Pictures], list[Row]] = lambda _: [],
-) -> None:
-    """Draw a block for each split and architecture, and save the page.
+) -> Figure:
+    """Draw a block for each split and architecture; save and return the page.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def save(
             tables += [
                 numbers(beta, pictures).assign(**named, beta=beta) for beta, pictures in shown
             ]
-    _style.save(_page(blocks), folder, name, pd.concat(tables))
+    return _style.save(_page(blocks), folder, name, pd.concat(tables))
 
 
 def _page(blocks: list[tuple[str, list[Row]]]) -> Figure:

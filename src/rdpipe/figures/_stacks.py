@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from rdpipe.common.errors import RdpipeError
@@ -40,8 +41,8 @@ def page(
     parts: Parts,
     total: tuple[str, str],
     points: Callable[[Experiment, Split, Arch], pd.DataFrame],
-) -> None:
-    """Draw and save a page: a panel for each split (row) and architecture (column).
+) -> Figure:
+    """Draw, save and return a page: a panel for each split (row) and architecture (column).
 
     Parameters
     ----------
@@ -67,17 +68,19 @@ def page(
         ylabel="nats",
         below=0.1,
     )
-    plotted = []
-    for axes, (split, arch) in zip(grid.flat, itertools.product(splits, archs), strict=True):
-        shown = points(experiment, split, arch)
-        draw(axes, shown, parts, total=column)
+    of_panels = [(each, points(experiment, *each)) for each in itertools.product(splits, archs)]
+    plotted = pd.concat([shown for _, shown in of_panels])
+    betas = np.unique(plotted["beta"])  # panels share their x axis, and may lack some β
+    for axes, ((split, arch), shown) in zip(grid.flat, of_panels, strict=True):
+        draw(axes, shown, parts, betas, total=column)
         _style.title(axes, f"{split.label}, {arch.label}")
-        plotted.append(shown)
     name = points.__module__.rpartition(".")[2]
-    _style.save(figure, folder, name, pd.concat(plotted))
+    return _style.save(figure, folder, name, plotted)
 
 
-def draw(axes: Axes, points: pd.DataFrame, parts: Parts, total: str = "") -> None:
+def draw(
+    axes: Axes, points: pd.DataFrame, parts: Parts, betas: np.ndarray, total: str = ""
+) -> None:
     """Draw a bar for each β, with `<part>_mean` of each part on top of those before it.
 
     Parts above 0 are stacked upwards, those below 0 downwards. All β stand equally far apart.
@@ -90,10 +93,12 @@ def draw(axes: Axes, points: pd.DataFrame, parts: Parts, total: str = "") -> Non
         A row for each β, ascending.
     parts
         The parts, from the axis on.
+    betas
+        All β of the page, ascending. One without a row has a place and no bar.
     total
         A column whose mean and standard deviation are drawn as a dot with bars.
     """
-    at = np.arange(len(points))
+    at = np.searchsorted(betas, points["beta"])
     up, down = np.zeros(len(points)), np.zeros(len(points))
     for part, (_, look) in parts.items():
         height = points[f"{part}_mean"].fillna(0).to_numpy()
@@ -107,5 +112,5 @@ def draw(axes: Axes, points: pd.DataFrame, parts: Parts, total: str = "") -> Non
         if "note" in points:
             _style.mark_incomplete(axes, points, pd.Series(at, points.index), mean)
     axes.axhline(0, color="black", linewidth=0.5)
-    axes.set_xticks(at, [f"{beta:g}" for beta in points["beta"]])
-    axes.tick_params(axis="x", labelrotation=90 if len(points) > 6 else 0)
+    axes.set_xticks(np.arange(len(betas)), [f"{beta:g}" for beta in betas])
+    axes.tick_params(axis="x", labelrotation=90 if len(betas) > 6 else 0)

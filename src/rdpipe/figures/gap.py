@@ -10,6 +10,7 @@ new images. The rest is the decoder's: D that no posterior takes away.
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _stacks, _style
 from rdpipe.figures._experiment import Experiment
@@ -22,7 +23,7 @@ PARTS: _stacks.Parts = {
 INFERENCE = "inference_gap_distortion"
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each split (row) and architecture (column): a stacked bar for each β.
 
     The gap is D on test minus D on train, each above its images' entropy. What fitted posteriors
@@ -31,7 +32,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
     error of a run's part of inference over the images whose posteriors were fitted.
     """
     _stacks.refuse_without(experiment, [INFERENCE], ["inference_gap"])
-    _stacks.page(folder, experiment, PARTS, ("gap", "test − train"), points)
+    return _stacks.page(folder, experiment, PARTS, ("gap", "test − train"), points)
 
 
 def points(experiment: Experiment, split: Split, arch: Arch) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _pictures
 from rdpipe.figures._experiment import Experiment
@@ -18,7 +19,7 @@ from rdpipe.figures._pictures import Pictures, Row
 LIKELIHOODS_APART = True  # no distortions are shown
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw a block for each split and architecture: pixel averages, then a row for each β.
 
     The CSV has the mean squared difference of each image from the pixel average, at intensities
@@ -28,7 +29,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
     def rows(beta: float, pictures: Pictures) -> list[Row]:
         return [Row(rf"$\beta = {beta:g}$", [*pictures["interpolation"]])]
 
-    _pictures.save(folder, "interpolations", experiment, rows, _numbers, _averages)
+    return _pictures.save(folder, "interpolations", experiment, rows, _numbers, _averages)
 
 
 def averages(pictures: Pictures) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.typing import LineStyleType
 
 from rdpipe.common.errors import RdpipeError
@@ -23,7 +24,7 @@ SHARES = {"median": 0.5, "high": 0.9, "highest": 0.99}
 LOOKS: dict[str, LineStyleType] = {"median": "-", "high": "--", "highest": ":"}
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw a panel for each architecture: quantiles over images of the leave-out score, in nats.
 
     The score of an image is log p(x), its mean over the trainings with the image minus its mean
@@ -50,7 +51,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
             _over_beta.scale(axes, shown["beta"])
         _style.title(axes, arch.label)
         tables.append(shown)
-    _style.save(figure, folder, "leave_out", pd.concat(tables))
+    return _style.save(figure, folder, "leave_out", pd.concat(tables))
 
 
 def scores(log_likelihood: np.ndarray, trained: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ fitted to the codes after training. It shows how much of R is mismatch with the 
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _stacks, _style
 from rdpipe.figures._experiment import Experiment
@@ -26,7 +27,7 @@ PARTS: _stacks.Parts = {
 METRICS = ["mutual_information", "marginal_kl", "mixture_saving", "rate"]
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw one panel for each split (row) and architecture (column): a stacked bar for each β.
 
     All terms are those of the training part, in nats, as means over seeds. The first two add up to
@@ -34,7 +35,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
     the prior were the mixture of Gaussians that was fitted to the codes after training.
     """
     _stacks.refuse_without(experiment, ["mixture_saving"], ["fitted_prior"])
-    _stacks.page(folder, experiment, PARTS, ("rate", "$R$"), points)
+    return _stacks.page(folder, experiment, PARTS, ("rate", "$R$"), points)
 
 
 def points(experiment: Experiment, split: Split, arch: Arch) -> pd.DataFrame:

@@ -8,6 +8,7 @@ aggregate posterior, its samples look worse. A row is left out for priors other 
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _pictures
 from rdpipe.figures._experiment import Experiment
@@ -17,7 +18,7 @@ LIKELIHOODS_APART = True  # no distortions are shown
 KINDS = {"prior": "p(z)", "aggregate": "q(z)"}
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw a block for each split and architecture, in it two rows for each β.
 
     Where the prior misses the aggregate posterior, its samples look worse. Priors other than N(0,
@@ -31,7 +32,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
             if len(pictures[kind])
         ]
 
-    _pictures.save(folder, "samples", experiment, rows, _numbers)
+    return _pictures.save(folder, "samples", experiment, rows, _numbers)
 
 
 def _numbers(beta: float, pictures: Pictures) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from rdpipe.figures import _pictures
 from rdpipe.figures._experiment import Experiment
@@ -18,7 +19,7 @@ from rdpipe.figures._pictures import Pictures, Row
 LIKELIHOODS_APART = True  # no distortions are shown
 
 
-def draw(folder: Path, experiment: Experiment) -> None:
+def draw(folder: Path, experiment: Experiment) -> Figure:
     """Draw a block for each split and architecture, in it for each β a row for each dimension.
 
     A dimension moves over two deviations of the aggregate posterior to either side. The name of a
@@ -31,7 +32,7 @@ def draw(folder: Path, experiment: Experiment) -> None:
         first, *others = (Row(name, [images]) for name, images in named)
         return [Row(rf"$\beta = {beta:g}$: {first.name}", first.groups), *others]
 
-    _pictures.save(folder, "traversals", experiment, rows, _numbers)
+    return _pictures.save(folder, "traversals", experiment, rows, _numbers)
 
 
 def _numbers(beta: float, pictures: Pictures) -> pd.DataFrame:
