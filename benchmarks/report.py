@@ -111,6 +111,9 @@ TRAINING = {
     "ratio_to_vmap": ("/ vmap", "{:.2f}"), "share_of_peak": ("of product peak", "{:.0%}"),
     "share_of_parts": ("of its parts", "{:.0%}"),
 }  # fmt: skip
+TRAINING_CUDA = {key: cell for key, cell in TRAINING.items() if key != "ratio_to_pythae"} | {
+    "share_of_bound": ("of bound", "{:.0%}"), "bound": ("the bound is", "{}"),
+}  # fmt: skip
 AGREEMENT = {
     "arch": ("arch", "{}"), "device": ("device", "{}"), "precision": ("precision", "{}"),
     "beta": ("β", "{:g}"),
@@ -123,6 +126,12 @@ AGREEMENT = {
             ("_rms_difference", ": rms", "{:.3f}"),
         )
     },
+}  # fmt: skip
+GRAPHS = {
+    "arch": ("arch", "{}"), "runs": ("R", "{}"), "graphs": ("graphs", "{}"),
+    "model_steps_per_second": ("model-steps/s", "{:.0f}"),
+    "largest_difference": ("largest difference of D and R", "{:g}"),
+    "allocated_gb": ("GB taken", "{:.2f}"), "counted_gb": ("GB counted", "{:.2f}"),
 }  # fmt: skip
 EVALUATION = {
     "arch": ("arch", "{}"), "seconds": ("seconds", "{:.1f}"), "peak_gb": ("GB", "{:.1f}"),
@@ -234,7 +243,13 @@ def blocks(folder: Path) -> dict[str, str]:
     return {
         "targets": targets(folder),
         "training": table(read(folder, "train"), TRAINING),
+        "training on a GPU": table(read(folder, "train_cuda"), TRAINING_CUDA),
+        "graphs": table(read(folder, "graphs_cuda"), GRAPHS),
         "agreement": table(read(folder, "agreement"), AGREEMENT),
+        "agreement on a GPU": table(
+            [row for row in read(folder, "agreement_cuda") if row["device"] == "cuda"],
+            {"at_once": ("R", "{}"), **AGREEMENT},
+        ),
         "convolutions": table(read(folder, "convolutions"), CONVOLUTIONS),
         "evaluation": table(read(folder, "evaluation"), EVALUATION),
         "diagnostics": table(read(folder, "diagnostics"), DIAGNOSTICS),
