@@ -1,7 +1,5 @@
 """What the tests of training share."""
 
-import math
-
 import numpy as np
 import pytest
 
