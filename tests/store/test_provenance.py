@@ -66,6 +66,14 @@ def test_items_that_are_computed_in_turn_have_their_own_time(clock):
     assert sum(found) == 30 + (0 + 1 + 2) + 3 * 2
 
 
+def test_time_before_an_interruption_counts(clock):
+    def train():
+        clock(40)
+        yield from "ab"
+
+    assert seconds(Shares([False] * 2, before=360.0), train(), clock) == [200, 200]
+
+
 def test_a_single_item_has_all_the_time(clock):
     assert seconds(Shares([False]), ["a"], clock, writing=7) == [7]
 

@@ -1,11 +1,14 @@
 """Which items are computed together: as many as fit the memory, or those of a saved state."""
 
+import os
+import time
+
 import pytest
 
 from rdpipe.common.errors import OutOfMemoryError
 from rdpipe.common.files import write_json
 from rdpipe.store.objects import Store
-from rdpipe.store.rounds import forget, in_rounds, state_of
+from rdpipe.store.rounds import forget, in_rounds, spent, state_of
 
 KEYS = list("abcde")
 
@@ -85,6 +88,28 @@ def test_an_interrupted_computation_goes_on_with_the_same_items(rounds, state):
     assert not list(state.parent.iterdir())
 
 
+def test_the_time_up_to_each_saved_state_adds_up(state):
+    def interrupted(seconds):
+        """A call that saves its state after so many seconds, and then loses what it goes on to."""
+        started = time.time()
+
+        def compute(_):
+            found.append(spent(state))
+            state.write_text("half-way")
+            os.utime(state, (started + seconds,) * 2)
+            raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            in_rounds(KEYS, KEYS, 5, state, compute)
+
+    found = []
+    for seconds in (100, 20, 7):
+        interrupted(seconds)
+    assert found == pytest.approx([0, 100, 120], abs=1)
+    forget(state)
+    assert spent(state) == 0
+
+
 def test_an_interrupted_round_is_gone_on_with_alone(rounds):
     rounds(most=2, fails_at="d")
     assert rounds("cde", most=3)[0] == ["cd", "e"]
@@ -95,7 +120,7 @@ def test_a_state_whose_items_are_all_stored_is_not_used(rounds):
     assert rounds("cde")[0] == ["cde"]
 
 
-@pytest.mark.parametrize("members", ['["of another pack"]', "", "{"])
+@pytest.mark.parametrize("members", ['{"keys": ["of another pack"]}', "", "{"])
 def test_a_state_of_unknown_items_is_not_used(rounds, state, members):
     rounds(fails_at="a")
     state.with_suffix(".json").write_text(members)

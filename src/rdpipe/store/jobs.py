@@ -24,7 +24,7 @@ from rdpipe.store.objects import Store, content_of
 from rdpipe.store.provenance import Shares, circumstances
 from rdpipe.store.reporting import Signals, reporting
 from rdpipe.store.roots import register
-from rdpipe.store.rounds import forget, in_rounds, state_of
+from rdpipe.store.rounds import forget, in_rounds, spent, state_of
 
 log = logging.getLogger("rdpipe")
 
@@ -188,7 +188,7 @@ class Job:
 
     def _compute(self, items: list[Item], state: Path, compute: Compute) -> None:
         """Compute items together, and store and publish each as soon as it is finished."""
-        shares = Shares(map(_length, items))
+        shares = Shares(map(_length, items), spent(state))
         self._live.computes(list({tuple(one.axes.items()): one.axes for one in items}.values()))
         try:
             for item, write in shares.of(compute(items, state), lambda made: _length(made[0])):

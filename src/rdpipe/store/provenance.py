@@ -37,13 +37,15 @@ class Shares:
     ----------
     groups
         The group of each item.
+    before
+        Seconds that the computation took before it was interrupted.
     """
 
-    def __init__(self, groups: Iterable[Hashable]) -> None:
+    def __init__(self, groups: Iterable[Hashable], before: float = 0.0) -> None:
         self._sizes = Counter(groups)
         self.items = self._sizes.total()
         self.start = datetime.now(UTC)
-        self._since = perf_counter()
+        self._since = perf_counter() - before
         self._share = 0.0
 
     def of(
@@ -72,9 +74,10 @@ def circumstances(shares: Shares, threads: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        - start: when the computation began, for all its items
-        - seconds: this item's share of the time that the computation took (see `Shares`). A
-          training that went on from a saved state, or from its own checkpoint, counts from there
+        - start: when the computation began or, after an interruption, went on, for all its items
+        - seconds: this item's share of the time that the computation took (see `Shares`), with the
+          time before an interruption. A training that went on from its own checkpoint counts from
+          there
         - host, platform, device, threads: where it was computed
         - pack: how many items were computed together
         - versions: of Python and of libraries

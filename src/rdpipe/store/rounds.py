@@ -2,10 +2,12 @@
 
 A saved state belongs to all items that were computed together. To go on from it gives the numbers
 of an uninterrupted computation exactly, but only with the same items. So the keys of these items
-lie beside the state, in a JSON file. Items are known here by their store keys alone.
+lie beside the state, in a JSON file, with the time that was spent on it. Items are known here by
+their store keys alone.
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -81,15 +83,32 @@ def _next_round(keys: Sequence[str], left: list[str], most: int, state: Path) ->
     because the others get their exact numbers only together with them.
     """
     if state.exists():
-        with suppress(OSError, ValueError):
-            members = read_json(_members(state))
-            together = [key for key in keys if key in members]
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            told = read_json(_beside(state))
+            together = [key for key in keys if key in told["keys"]]
             if any(key in left for key in together):
+                since_then = state.stat().st_mtime - told["since"]
+                _note(state, told["keys"], told["spent"] + max(0.0, since_then))
                 return together
     state.unlink(missing_ok=True)
-    with replacing(_members(state)) as new:
-        write_json(new, left[:most])
+    _note(state, left[:most], 0.0)
     return left[:most]
+
+
+def _note(state: Path, keys: list[str], spent: float) -> None:
+    """Write what belongs to a state: its items, the seconds spent on it, and when it goes on."""
+    with replacing(_beside(state)) as new:
+        write_json(new, {"keys": keys, "spent": spent, "since": time.time()})
+
+
+def spent(state: Path) -> float:
+    """Seconds that earlier calls took to come to a saved state; 0 without one.
+
+    A call that was killed counts up to the last state that it saved.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return float(read_json(_beside(state))["spent"])
+    return 0.0
 
 
 def forget(state: Path) -> None:
@@ -99,6 +118,6 @@ def forget(state: Path) -> None:
             path.unlink()
 
 
-def _members(state: Path) -> Path:
-    """The file with the keys of a state's items."""
+def _beside(state: Path) -> Path:
+    """The file with the keys of a state's items and the time spent on it."""
     return state.with_suffix(".json")
