@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from rdpipe.common.files import write_json
@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("numpy", "pandas", "pyarrow", "snakemake", "torch")
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -115,8 +116,13 @@ def measured(step: Callable[..., Any], *args: Any, **settings: Any) -> dict[str,
 
 def alone(step: Callable[..., Any], *args: Any, **settings: Any) -> dict[str, float]:
     """The same in a new process, whose peak of memory is the step's own."""
+    return apart(measured, step, *args, **settings)
+
+
+def apart(step: Callable[..., T], *args: Any, **settings: Any) -> T:
+    """Take a step in a new process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measured, (step, *args), settings)
+        return pool.apply(step, args, settings)
 
 
 def snakemake(folder: Path, *arguments: str, **variables: str) -> tuple[dict[str, float], str]:
