@@ -29,6 +29,7 @@ def test_a_page_needs_no_network_and_allows_none(whole):
 
 def test_the_paragraph_has_the_sizes_of_the_study(whole):
     opening = " ".join(whole[: whole.index('id="curves"')].split())
+    assert "<h1>tests: rate and distortion of β-VAEs on Tetrominoes</h1>" in opening
     assert "48 β-VAEs on 2 divisions of the data" in opening
     assert "4 values of β from 0.001 to 5, and 3 seeds" in opening
     assert "<b>48</b> of 48 runs finished" in opening

@@ -96,7 +96,7 @@ def _title(results: Results, runs: list[Run]) -> str:
         if name in used
     ]
     data = f" on {in_words(dict.fromkeys(names))}" if names else ""
-    return f"Rate and distortion of β-VAEs{data}"
+    return f"{settings['name']}: rate and distortion of β-VAEs{data}"
 
 
 def _study(results: Results, runs: list[Run]) -> dict[str, Any]:
