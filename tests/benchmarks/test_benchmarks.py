@@ -87,7 +87,10 @@ def test_tables_are_put_into_a_document_and_nothing_else_changes(numbers, tmp_pa
     names = (
         "targets",
         "training",
+        "training on a GPU",
+        "graphs",
         "agreement",
+        "agreement on a GPU",
         "convolutions",
         "evaluation",
         "diagnostics",

@@ -32,7 +32,7 @@ MOST_RECORDS = (
     20_000  # a larger store is not read to its end; keys are digests, so that is a sample
 )
 CPU_SPEED, CPU_BYTES = 6e10, 2e10  # operations a second of a thread, bytes a second of all threads
-GPU_SPEED, GPU_BYTES = 1e13, 2e12  # of a GPU
+GPU_SPEED, GPU_BYTES = 2e13, 2e12  # of a GPU; an H100 took half as long, in TF32
 CPU_STEP, GPU_STEP = 5e-4, 1e-4  # seconds of a step of training besides; on a GPU, of all its runs
 CPU_IMAGE, GPU_IMAGE = 1e-4, 2e-5  # seconds to draw or to evaluate an image besides its products
 PACKED_BYTES = 1.5e8  # bytes of images that are compressed in a second
