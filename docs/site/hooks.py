@@ -9,7 +9,7 @@ import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHOWN = [  # pages, and files that pages show or link to
     "*.md",
     "CITATION.cff",
@@ -18,7 +18,6 @@ SHOWN = [  # pages, and files that pages show or link to
     "examples/*.ipynb",
     "profiles/*/config.yaml",
     "results/*.md",
-    "src/rdpipe/study/resources.py",
 ]
 API = "api/"
 INDEX = """# Python
@@ -38,7 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path))
         for pattern in SHOWN
         for path in sorted(ROOT.glob(pattern))
-        if path.is_file() and "__pycache__" not in path.parts and path != Path(__file__)
+        if path.is_file() and path.suffix not in (".py", ".pyc")
     ]
     index, *subjects = [name for name in named(config.nav) if name.startswith(API)]
     code = griffe.load("rdpipe", search_paths=[str(ROOT / "src")])
