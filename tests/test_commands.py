@@ -23,10 +23,9 @@ TOP = ["README.md", "CONTRIBUTING.md", "config/README.md", "results/README.md"]
 PAGES = [ROOT / name for name in TOP] + sorted((ROOT / "docs").rglob("*.md"))
 OURS = {"make", "snakemake", "rdpipe", "python", "pytest"}
 CONTAINERS = {"docker", "apptainer"}  # run one of ours
-OTHERS = {  # programs of the system, which are not looked at
-    *(".", ":", "[", "$EDITOR", "cd", "complete", "cp", "git", "ls", "mkdir", "pip", "pre-commit", "tmux"),
-    *("done", "snakedeploy"),
-}
+# programs of the system, which are not looked at
+OTHERS = {".", ":", "[", "$EDITOR", "cd", "complete", "cp", "done", "git", "ls", "mkdir", "pip"}
+OTHERS |= {"pre-commit", "snakedeploy", "tmux"}
 PLACEHOLDER = re.compile(r"[<…]|\bSTAGE\b")  # as in `snakemake <target>`, in the text only
 
 

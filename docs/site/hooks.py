@@ -1,6 +1,7 @@
 """What the site of mkdocs.yml shows: pages under their paths in the repository, and the API.
 
-So a link from one page to another is right on a Git host and on the site, and no text is there twice.
+So a link from one page to another is right on a Git host and on the site, and no text is there
+twice.
 """
 
 from pathlib import Path

@@ -12,6 +12,7 @@ import pytest
 from tests import ROOT
 
 PAGES = ROOT / "docs/how-to"
+LABELS = "src/rdpipe/figures/_labels.py"
 ARCHS = "src/rdpipe/study/settings/archs.py"
 DATASETS = "src/rdpipe/study/settings/datasets.py"
 QUESTIONS = "src/rdpipe/claims/questions.py"
@@ -27,7 +28,7 @@ EDITS = {
     "add-a-likelihood": [(ARCHS, '"gaussian"]', '"gaussian", "laplace"]')],
     "add-a-dataset": [
         (DATASETS, "Dataset = Annotated[\n", "{code}\n\nDataset = Annotated[\n    Discs |"),
-        ("src/rdpipe/figures/_labels.py", "DATASETS = {\n", 'DATASETS = {\n    "discs": "discs",\n'),
+        (LABELS, "DATASETS = {\n", 'DATASETS = {\n    "discs": "discs",\n'),
     ],
     "add-a-claim": [(QUESTIONS, "# --- likelihoods", "{code}\n\n# --- likelihoods")],
     "add-a-figure": [],
@@ -52,7 +53,8 @@ def follow(page: str, copy: Path) -> None:
 def outcome(tmp_path_factory) -> str:
     """What pytest says of `added.py` in a copy in which all pages were followed."""
     copy = tmp_path_factory.mktemp("copy")
-    shutil.copytree(ROOT / "src/rdpipe", copy / "src/rdpipe", ignore=shutil.ignore_patterns("__py*"))
+    ignored = shutil.ignore_patterns("__py*")
+    shutil.copytree(ROOT / "src/rdpipe", copy / "src/rdpipe", ignore=ignored)
     for page in EDITS:
         follow(page, copy)
     call = [sys.executable, "-m", "pytest", "-vv", "-p", "no:cacheprovider", "-p", "no:xdist"]
