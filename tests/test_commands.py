@@ -24,8 +24,8 @@ PAGES = [ROOT / name for name in TOP] + sorted((ROOT / "docs").rglob("*.md"))
 OURS = {"make", "snakemake", "rdpipe", "python", "pytest"}
 CONTAINERS = {"docker", "apptainer"}  # run one of ours
 # programs of the system, which are not looked at
-OTHERS = {".", ":", "[", "$EDITOR", "cd", "complete", "cp", "done", "git", "ls", "mkdir", "pip"}
-OTHERS |= {"pre-commit", "snakedeploy", "tmux"}
+OTHERS = {".", ":", "[", "$EDITOR", "cd", "complete", "cp", "done", "find", "git", "ls", "mkdir"}
+OTHERS |= {"pip", "pre-commit", "snakedeploy", "tmux"}
 PLACEHOLDER = re.compile(r"[<…]|\bSTAGE\b")  # as in `snakemake <target>`, in the text only
 
 
