@@ -108,6 +108,7 @@ def browser():
         started.close()
 
 
+@pytest.mark.long
 def test_the_site_fits_windows_asks_no_network_and_finds_words(site, browser):
     said, asked = [], []
     for width, scheme in ((1280, "light"), (400, "dark")):
