@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 TOOLS := .venv/.tools
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tour test test-long faults fuzz soak test-slurm lint format lock schema bench clean
+.PHONY: help install demo tour test test-long faults fuzz soak test-slurm lint docs format lock schema bench clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,11 @@ lint: $(TOOLS) ## Check style, types and the workflow
 	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 
+# The team of the theme announces the end of MkDocs in every build; no warning of ours.
+docs: $(TOOLS) ## Write the documentation as a site to site/, and check its links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "Done: open site/index.html in a browser."
+
 format: $(TOOLS) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -81,7 +86,7 @@ lock: ## Resolve both lock files anew from pyproject.toml
 	$(PYTHON) -m venv $$fresh; \
 	$$fresh/bin/pip install --editable '.[slurm]' torch==$(TORCH); \
 	pins > $$fresh/run; \
-	$$fresh/bin/pip install --editable '.[dev,slurm,test]' torch==$(TORCH); \
+	$$fresh/bin/pip install --editable '.[dev,docs,slurm,test]' torch==$(TORCH); \
 	pins | grep -vxFf $$fresh/run > $$fresh/dev; \
 	for lock in run dev; do \
 	  file=requirements$$(test $$lock = dev && echo -dev).lock; \
@@ -98,5 +103,5 @@ bench: $(INSTALLED) ## Measure what docs/performance.md shows, in small sizes
 	$(BIN)/python benchmarks/all.py
 
 clean: ## Remove the environment and all caches, but no results
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist src/*.egg-info
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist site src/*.egg-info
 	find benchmarks src tests workflow -name __pycache__ -prune -exec rm -rf {} +

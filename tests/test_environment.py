@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = PROJECT["optional-dependencies"]
 RUN = RUNTIME + [Requirement(line) for line in EXTRAS["slurm"]]
-DEVELOP = [Requirement(line) for name in ("dev", "test") for line in EXTRAS[name]]
+DEVELOP = [Requirement(line) for name in ("dev", "docs", "test") for line in EXTRAS[name]]
 
 
 def pins(lines: list[str]) -> dict[str, Version]:
@@ -43,6 +43,7 @@ def test_one_of_the_locks_pins_what_developers_need(requirement: Requirement) ->
 
 def test_a_demo_installs_no_tools_of_developers() -> None:
     tools = {"playwright", "pytest", "mypy", "ruff", "snakefmt", "pre-commit", "import-linter"}
+    tools |= {"mkdocs"}
     assert tools & set(lock()) == set()
     assert tools <= set(lock("requirements-dev.lock"))
     assert set(lock()) & set(lock("requirements-dev.lock")) == set()

@@ -593,10 +593,11 @@ def test_a_missing_file_and_a_changed_one_are_told_apart(out, tmp_path) -> None:
 
 
 def test_the_examples_of_the_documentation_are_valid_overlays() -> None:
-    examples = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "datasets.md").read_text(), re.S)
+    pages = [(ROOT / "docs" / name).read_text() for name in ("datasets.md", "tutorial.md")]
+    examples = [one for page in pages for one in re.findall(r"```yaml.*?\n(.*?)```", page, re.S)]
     assert len(examples) == 4
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    for example in examples:  # the last goes on with the one before
+    for example in examples:
         merge(config, yaml.safe_load(example))
         read_study(config)
 

@@ -1,0 +1,1 @@
+"""The code of the how-to pages, added to a copy of rdpipe."""
