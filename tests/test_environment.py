@@ -2,10 +2,13 @@
 
 import re
 import tomllib
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, metadata
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -52,6 +55,19 @@ def test_a_demo_installs_no_tools_of_developers() -> None:
 def test_the_locks_name_no_local_builds() -> None:
     both = lock() | lock("requirements-dev.lock")
     assert [name for name, version in both.items() if version.local] == []
+
+
+def test_the_first_release_of_the_oldest_python_can_install_every_pin() -> None:
+    oldest = Version(PROJECT["requires-python"].removeprefix(">=") + ".0")
+    refuse = {}
+    for name, version in (lock() | lock("requirements-dev.lock")).items():
+        with suppress(PackageNotFoundError):  # a tool of developers that is not installed here
+            found = metadata(name)
+            assert Version(found["Version"]).public == str(version), f"install {name}=={version}"
+            asked = SpecifierSet(found["Requires-Python"] or "")
+            if oldest not in asked:
+                refuse[name] = f"{version} needs Python {asked}; pin an earlier release"
+    assert refuse == {}
 
 
 def test_the_conda_environment_holds_the_runtime_pins_of_the_lock() -> None:
