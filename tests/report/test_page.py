@@ -67,8 +67,8 @@ def test_claims_have_verdict_effect_interval_and_power(whole):
 def test_it_says_how_the_study_differs_from_the_papers(whole):
     opening = " ".join(whole[: whole.index('id="curves"')].split())
     assert "20 iterations (257,000), " in opening and " Tetrominoes (163,840), " in opening
-    assert " units a layer (512), 3 seeds (5), 4 β (12)." in opening
-    assert "They neither confirm nor refute the paper." in opening
+    assert " units a layer (512), 3 seeds (5), 4 β (12);" in opening
+    assert "Verdicts are about the runs of this study, not about the paper's." in opening
 
 
 def test_a_study_like_the_papers_differs_in_nothing():
