@@ -64,6 +64,20 @@ def test_overlays_may_follow_the_option_that_snakemake_has(call, tmp_path, optio
     assert "trains 4 different runs" in call("check", files[1], option, files[0]).output
 
 
+def test_check_counts_own_pictures_and_shows_the_studys_own_targets(call, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for number in range(3):
+        (tmp_path / f"mine/{number}.png").touch()
+    overlay = tmp_path / "overlay.yaml"
+    images = tmp_path / "mine"
+    overlay.write_text(f"datasets: {{mine: {{kind: images, images: {images}, size: [8, 8]}}}}")
+    told = " ".join(call("check", "config/tests.yaml", str(overlay)).output.split())
+    assert f"Dataset mine: 3 pictures in {images}." in told
+    table, _, others = told.partition("`snakemake` without a target")
+    assert "fig3" in table and "fig4" not in table
+    assert " more targets can be asked for by name: " in others and "fig4" in others
+
+
 def test_check_tells_missing_images(call, tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("datasets: {mine: {kind: images, images: no-such-folder}}")

@@ -97,6 +97,14 @@ def test_splits_architectures_and_parts_choose_the_curves(open_page):
     assert page.get_by_text("No curve is chosen").is_visible()
 
 
+def test_both_ends_of_a_curve_have_their_beta(open_page):
+    page = open_page(
+        "#explorer:experiment=both&splits=sparse&archs=mlp-1&parts=test&run=sparse/mlp-1/1/0/test"
+    )
+    labels = page.locator(".plot .beta-label").all_text_contents()
+    assert sorted(labels) == ["β = 0.001", "β = 1", "β = 5"]
+
+
 def test_another_experiment_brings_its_own_splits(open_page):
     page = open_page()
     page.locator('select[name="experiment"]').select_option("one")

@@ -1,12 +1,21 @@
 """The report shows what there is, and names what there is not."""
 
 import re
+from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 
+from rdpipe.common.files import write_json
 from rdpipe.report import write_report
 from rdpipe.report.page import page
+from rdpipe.report.paper import differences
+from rdpipe.results import Results
+from rdpipe.study.about import about
 from rdpipe.study.plan import Plan
+from rdpipe.study.reading import read_study
+from tests import ROOT
 from tests.report.made_up import SMALL, data_of, plan_of, results_of
 
 
@@ -53,6 +62,52 @@ def test_claims_have_verdict_effect_interval_and_power(whole):
     assert 'data-verdict="' in claims and "information_saturates" in claims
     heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', claims)[:8]
     assert heads[2:7] == ["Effect", "95 % interval", "Claimed", "Seeds", "Power"]
+
+
+def test_it_says_how_the_study_differs_from_the_papers(whole):
+    opening = " ".join(whole[: whole.index('id="curves"')].split())
+    assert "20 iterations (257,000), " in opening and " Tetrominoes (163,840), " in opening
+    assert " units a layer (512), 3 seeds (5), 4 β (12);" in opening
+    assert "Verdicts are about the runs of this study, not about the paper's." in opening
+
+
+def test_a_study_like_the_papers_differs_in_nothing():
+    paper = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
+    plan = Plan(read_study(paper))
+    results = Results(Path("results"), about(plan, ["fig3"]))
+    assert differences(results, results.all_runs(["fig3"])) == []
+
+
+def test_claims_stand_once_and_quotes_say_that_they_name_the_papers_splits(whole):
+    assert 'id="figure-curves"' in whole and 'id="figure-claims"' not in whole
+    claims = " ".join(whole[whole.index('id="claims"') : whole.index('id="making"')].split())
+    assert "quotes of the paper" in claims and "This study has 3 seeds." in claims
+
+
+def test_a_fault_in_a_quote_is_marked_as_the_papers(plan, tmp_path):
+    results = results_of(tmp_path, plan)
+    file = tmp_path / f"results/{results.about['figures']['claims']['place']}.csv"
+    table = pd.read_csv(file).assign(sentence="It is so (see Appendix ??).")
+    file.unlink()
+    table.to_csv(file, index=False)
+    assert "It is so (see Appendix ?? [sic])." in page(results)
+
+
+def test_it_says_how_diagnostics_were_computed(plan, tmp_path):
+    results = results_of(tmp_path, plan)
+    place = "diagnostics/active_units/sparse/mlp-1-0123"
+    results.about["diagnostics"]["active_units/sparse/mlp-1"] = place
+    folder = tmp_path / "results" / place / "beta-1/seed-0"
+    folder.mkdir(parents=True)
+    (folder / "metrics.parquet").touch()
+    write_json(folder / "record.json", {"device": "another machine", "seconds": 7.0})
+    making = page(results)
+    making = making[making.index('id="making"') :]
+    assert "diagnostics: active_units" in making and "another machine" in making
+
+
+def test_the_last_line_opens_this_study_and_no_other(whole):
+    assert 'rdpipe.open("results", study="tests")' in whole
 
 
 def test_it_says_on_which_devices_and_how_long_the_runs_were_computed(whole):

@@ -24,6 +24,13 @@ def test_a_figure_of_the_paper_has_its_number():
     assert title(figure("fig3", "fig3")).startswith("Figure 3: training and test")
 
 
+def test_an_own_figure_names_the_experiment_whose_runs_it_shows():
+    table = Node("tables", "toys", ("rdpipe.tables",), {}, {})
+    drawn = Node("figures", "mine", ("rdpipe.figures.fig7",), {}, {"toys": table})
+    assert title(drawn).endswith(", of experiment toys")
+    assert "other datasets" not in title(drawn)
+
+
 def test_an_own_figure_goes_by_its_own_name():
     assert title(figure("mine", "fig3")).startswith("mine: training and test")
     assert title(figure("mine", "claims")).startswith("mine: Claims or questions")

@@ -137,8 +137,19 @@ def test_a_call_says_what_it_made_and_where(plan):
     made = ["made       results/tests/figures/fig3.pdf .png .csv"]
     made += ["made       results/tests/tables/fig3/"]
     assert list(summary(study, ["fig3"], before, {}, [])) == made
-    (line,) = summary(study, ["fig3"], [], {}, [])
-    assert line == "as before  all figures and tables that were asked for, in results/tests/"
+    as_before = [line.replace("made     ", "as before") for line in made]
+    assert list(summary(study, ["fig3"], [], {}, [])) == as_before
+
+
+def test_a_call_counts_what_is_as_before_if_that_is_much(plan, monkeypatch):
+    study = plan()
+    targets = study.targets
+    number = len(list(study.target_nodes(targets)))
+    monkeypatch.setattr("rdpipe.study.ending.missing", lambda plan, targets: set())
+    assert number > 10
+    assert list(summary(study, targets, [], {}, [])) == [
+        f"as before  all {number} figures and tables that were asked for, in results/tests/"
+    ]
 
 
 def test_a_call_says_what_it_did_not_make_and_where_the_result_before_is(plan):

@@ -45,10 +45,33 @@ def test_the_papers_study(paper):
 
 
 @pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("betaz", "betas"),
+        ("training.iteratons", "iterations"),
+        ("archs.mlp-1.widht", "width"),
+        ("archs.mixture.prior.component", "components"),
+        ("datasets.tetrominoes.bin", "bins"),
+        ("experiments.fig3.archz", "archs"),
+        ("figures.fig3.experimnt", "experiment"),
+        ("diagnostics.thread", "threads"),
+        ("diagnostics.active_units.treshold", "threshold"),
+    ],
+)
+def test_a_misspelt_setting_is_refused_with_the_one_that_was_meant(paper, path, meant):
+    mixture = {"kind": "mixture", "components": 3}
+    config = change(paper, "archs.mixture", paper["archs"]["mlp-1"] | {"prior": mixture})
+    config = change(config, "diagnostics.active_units", {})
+    with pytest.raises(RdpipeError) as caught:
+        read_study(change(config, path, 3))
+    wrong = path.rpartition(".")[2]
+    assert f"{path}: there is no setting {wrong!r}; did you mean {meant!r}?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
-        ("iterations", 3, "iterations: there is no such setting; remove it or mend its spelling."),
-        ("training.iteration", 3, "training.iteration: there is no such setting"),
+        ("iterations", 3, "iterations: there is no such setting here; move it into the block "),
         ("training.iterations", 0, "training.iterations: input should be greater than 0"),
         ("training.iterations", None, "training.iterations: this setting is missing; add it."),
         ("training.pack", ["arch"], "training.pack[0]: input should be 'beta' or 'seed'"),

@@ -60,9 +60,9 @@ def refuse_other_code() -> None:
 
 @app.command()
 def check(overlays: Configs = None, configfile: Configfile = False) -> None:
-    """Check a configuration, and show how many runs each target needs.
+    """Check a configuration, and show how many runs each of its targets needs.
 
-    The targets of a plain `snakemake` come first. Images of your own are looked for, and counted.
+    These are the targets of a plain `snakemake`. Images of your own are looked for, and counted.
     """
     plan = read_plan(overlays or [])
     study = plan.study
@@ -73,8 +73,11 @@ def check(overlays: Configs = None, configfile: Configfile = False) -> None:
         raise typer.Exit(code=1)
     on_it = f" with {', '.join(map(str, overlays))} on it" if overlays else ""
     say(f"Study {study.name}: {CONFIG}{on_it}. Its results lie in {RESULTS}/{study.name}/.")
+    for name, dataset in study.datasets.items():
+        if dataset.own_files and (n := own_files.count(dataset.own_files[0])) is not None:
+            say(f"Dataset {name}: {n:,} pictures in {dataset.own_files[0]}.")
     table = Table("target", "experiments", "runs", "address", title="What each target needs")
-    for name in dict.fromkeys([*study.targets, *plan.targets]):  # first what a plain call makes
+    for name in study.targets:
         node = plan.figures.get(name) or plan.tables[name]
         runs, tables = plan.target_runs([name]), plan.target_tables([name])
         table.add_row(name, ", ".join(one.name for one in tables), f"{runs:,}", node.address)
@@ -84,6 +87,8 @@ def check(overlays: Configs = None, configfile: Configfile = False) -> None:
         f"of {study.training.iterations:,} iterations, each with one of {len(study.betas)} betas "
         f"and one of {len(study.seeds)} seeds."
     )
+    if others := [name for name in plan.targets if name not in study.targets]:
+        say(f"{len(others)} more targets can be asked for by name: {', '.join(others)}.")
 
 
 @app.command()

@@ -73,7 +73,7 @@ def plan(
         print(json.dumps(forecast.as_json(found, targets, machine), indent=2))
         return
     if not found.costs:
-        say(f"Nothing to do: {', '.join(targets)} are made.")
+        say(f"Nothing to do; already made: {', '.join(targets)}.")
         return
     console.print(_by_stage(found))
     console.print(_largest(found))

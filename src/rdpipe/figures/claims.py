@@ -1,4 +1,4 @@
-"""Claims or questions with their verdicts, intervals, and what five seeds can decide.
+"""Claims or questions with their verdicts, intervals, and what seeds can decide.
 
 Each row is one part of a claim. Its interval of 95 % is over seeds. The part is supported if the
 whole interval lies on the claimed side of the margin, not supported if it lies on the other side,

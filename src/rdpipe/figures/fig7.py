@@ -1,4 +1,4 @@
-"""Figure 7: RD curves on other datasets, by architecture.
+"""Figure 7: training and test RD curves by split, a pair of curves for each architecture.
 
 Each panel shows one split of one dataset, with a pair of curves for each architecture: dashed on
 the training part, full on the test part. Each point is one β: the mean of rate R and distortion D

@@ -20,8 +20,7 @@ def claims(results: Results, figures: list[str]) -> list[dict[str, Any]]:
     """
     found = []
     for name in figures:
-        entry = results.about["figures"][name]
-        if entry["module"] == CLAIMS and (results.folder / f"{entry['place']}.csv").exists():
+        if judged(results, name):
             table = results.numbers(name)
             words = table[WORDS].astype(object)  # a column without a word is read as numbers
             table[WORDS] = words.where(words.notna(), "")
@@ -29,6 +28,12 @@ def claims(results: Results, figures: list[str]) -> list[dict[str, Any]]:
             for _, rows in table.groupby(same.ne(same.shift()).any(axis=1).cumsum(), sort=False):
                 found.append(_claim(rows))
     return found
+
+
+def judged(results: Results, figure: str) -> bool:
+    """Whether a figure is of claims and has its verdicts, which the table shows in full."""
+    entry = results.about["figures"][figure]
+    return entry["module"] == CLAIMS and (results.folder / f"{entry['place']}.csv").exists()
 
 
 def counts(found: list[dict[str, Any]]) -> dict[str, int]:
@@ -41,7 +46,7 @@ def _claim(rows: pd.DataFrame) -> dict[str, Any]:
     first = rows.iloc[0]
     return {
         "name": first["claim"],
-        "sentence": first["sentence"],
+        "sentence": first["sentence"].replace("Appendix ??", "Appendix ?? [sic]"),
         "reason": first["reason"],
         "roles": first["roles"],
         "experiment": first["experiment"],

@@ -331,6 +331,22 @@ function drawCurve(curve, scale) {
   return group;
 }
 
+// The β at both ends of each curve. Curves that end at the same place share a label.
+function endLabels(every, scale) {
+  const taken = [];
+  const ends = every.flatMap(({ points }) => points.length > 1 ? [points[0], points[points.length - 1]] : []);
+  return element("g", { "aria-hidden": "true" }, ends.map((point) => {
+    if (isChosen(point)) return null;
+    const [x, y] = [scale.x(point.rate), scale.y(point.distortion)];
+    const text = `β = ${spelled(point.beta)}`;
+    if (taken.some((one) => one.text === text && Math.abs(one.x - x) < 60 && Math.abs(one.y - y) < 14)) return null;
+    taken.push({ text, x, y });
+    const left = x > scale.box.right - 60;
+    return element("text", { class: "beta-label end", x: x + (left ? -9 : 9), y: y - 7,
+      "text-anchor": left ? "end" : "start" }, text);
+  }));
+}
+
 function chosenMarks(scale) {
   const { point } = state;
   const mine = point && shown.find((one) => isChosen(one.point));
@@ -365,7 +381,7 @@ function draw() {
   const groups = every.map((one) => drawCurve(one, scale));
   chart = element("svg", { viewBox: `0 0 ${scale.width} ${scale.height}`, role: "group",
     "aria-label": `Rate–distortion curves of experiment ${state.experiment}: ${every.length} curves, ${shown.length} points` },
-  isolines(scale), axes(scale), groups, chosenMarks(scale));
+  isolines(scale), axes(scale), groups, endLabels(every, scale), chosenMarks(scale));
   chart.addEventListener("pointermove", (event) => { if (event.pointerType !== "touch") hint(nearest(event)); });
   chart.addEventListener("pointerleave", () => hint(null));
   chart.addEventListener("click", (event) => {

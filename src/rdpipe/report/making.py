@@ -1,7 +1,7 @@
 """How the results were made: hours, devices and versions, from the records of the store."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,13 @@ from typing import Any
 from rdpipe.common.files import read_json
 from rdpipe.results import Results, Run
 
-FILES = {"training": "run.json", "evaluation": "metrics.parquet"}
 SHOWN = ("python", "torch", "numpy", "pandas", "snakemake")  # of a record's versions
 
 
 def making(results: Results, runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """Trainings and evaluations by device and versions: how many there are, and their hours.
+    """Computations by stage, device and versions: how many there are, and their hours.
+
+    Each measure of the stage diagnostics has rows of its own.
 
     Returns
     -------
@@ -25,8 +26,8 @@ def making(results: Results, runs: Iterable[Run]) -> list[dict[str, Any]]:
     number: Counter[tuple[str, ...]] = Counter()
     days: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for run in runs:
-        for stage, folder in (("training", run.folder), ("evaluation", run.evaluation)):
-            record = _record(folder / FILES[stage])
+        for stage, file in _files(results, run):
+            record = _record(file)
             if record is None:
                 continue
             versions = record.get("versions", {})
@@ -48,6 +49,18 @@ def making(results: Results, runs: Iterable[Run]) -> list[dict[str, Any]]:
         }
         for key in number
     ]
+
+
+def _files(results: Results, run: Run) -> Iterator[tuple[str, Path]]:
+    """One file of each object of a run, after the name of its stage."""
+    yield "training", run.folder / "run.json"
+    yield "evaluation", run.evaluation / "metrics.parquet"
+    for name, place in results.about.get("diagnostics", {}).items():
+        measure, _, pair = name.partition("/")
+        if pair == f"{run.split}/{run.arch}":
+            folder = results.folder / place / Path(*run.folder.parts[-2:])  # beta-…/seed-…
+            if files := sorted(folder.glob("*.*")):
+                yield f"diagnostics: {measure}", files[0]
 
 
 def duration(seconds: float) -> str:

@@ -16,6 +16,7 @@ from rdpipe.figures._labels import DATASETS
 from rdpipe.report import pictures, tables
 from rdpipe.report.explorer import explorer
 from rdpipe.report.making import making
+from rdpipe.report.paper import differences
 from rdpipe.results import Results, Run
 
 HERE = Path(__file__).parent
@@ -60,10 +61,11 @@ def page(results: Results) -> str:
         script=(HERE / "explorer.js").read_text("utf-8"),
         title=_title(results, runs),
         study=_study(results, runs),
+        differences=differences(results, runs),
         status=_status(runs),
         experiments=experiments,
         absent=[name for name in experiments if name not in [one.name for one in loaded]],
-        figures=[_figure(results, name) for name in figures],
+        figures=[_figure(results, name) for name in figures if not judged.judged(results, name)],
         claims=claims,
         verdicts=judged.counts(claims),
         making=making(results, runs),
@@ -104,6 +106,7 @@ def _study(results: Results, runs: list[Run]) -> dict[str, Any]:
     training = results.about["settings"]["training"]
     betas = results.betas
     return {
+        "name": results.about["settings"]["name"],
         "runs": len(runs),
         "splits": len({run.split for run in runs}),
         "archs": len({run.arch for run in runs}),

@@ -70,6 +70,7 @@ def about(plan: Plan, targets: Sequence[str]) -> dict[str, Any]:
         - iterations: the length of training, and of all checkpoints before it, ascending
         - splits: folder by name
         - runs: by split/arch, the folders `training` and `evaluation`, of which each run has one
+        - diagnostics: by measure/split/arch, the folder of those that the targets need
         - experiments: by name, the folder `table` and the facts of its `splits` and `archs` that
           `rdpipe.figures._labels` takes
         - figures: by name, the `place` of its files without their endings, its `title` and
@@ -88,6 +89,10 @@ def about(plan: Plan, targets: Sequence[str]) -> dict[str, Any]:
     }
     pairs = dict.fromkeys(pair for node in tables for pair in node.reads if pair in plan.training)
     splits = dict.fromkeys(pair.partition("/")[0] for pair in pairs)
+    figures = [node for name, node in plan.figures.items() if name in targets]
+    measured = dict.fromkeys(
+        name for node in (*tables, *figures) for name in node.reads if name in plan.diagnostics
+    )
     return {
         # a role of a claim is a name or names; pydantic warns that it expected the other
         "settings": study.model_dump(mode="json", warnings="none"),
@@ -103,10 +108,9 @@ def about(plan: Plan, targets: Sequence[str]) -> dict[str, Any]:
             }
             for pair in pairs
         },
+        "diagnostics": {name: _folder(plan.diagnostics[name]) for name in measured},
         "experiments": experiments,
-        "figures": {
-            name: _figure(plan, node) for name, node in plan.figures.items() if name in targets
-        },
+        "figures": {node.name: _figure(plan, node) for node in figures},
     }
 
 

@@ -10,7 +10,7 @@ from rdpipe.common.own_files import printable
 from rdpipe.study.names import missing
 from rdpipe.study.plan import RESULTS, Plan
 
-MOST = 10  # failed jobs that are named
+MOST = 10  # failed jobs, or results as before, that are named
 LONGEST = 300  # characters of a line of a log that are shown
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")  # before every line of a log
 TAIL = 10_000  # bytes at the end of a log that are read
@@ -81,9 +81,11 @@ def summary(
             said["made" if any(name in before for name in names) else "as before"].append(
                 _shown(names)
             )
-    if targets and not said["made"] and not said["not made"]:
-        folder = f"{RESULTS}/{plan.study.name}"
-        yield f"as before  all figures and tables that were asked for, in {folder}/"
+    if len(said["as before"]) > MOST and not said["made"] and not said["not made"]:
+        yield (
+            f"as before  all {len(said['as before'])} figures and tables that were asked for, in "
+            f"{RESULTS}/{plan.study.name}/"
+        )
     else:
         yield from (f"{what:<10} {line}" for what, lines in said.items() for line in lines)
     for failure in failures[:MOST]:

@@ -1,8 +1,9 @@
 """Faults of the config in plain words: one sentence that begins with the path of the key."""
 
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from rdpipe.common import names
@@ -11,6 +12,7 @@ from rdpipe.study.settings._base import yaml_boolean
 from rdpipe.study.settings.archs import Arch, Prior
 from rdpipe.study.settings.datasets import Dataset
 from rdpipe.study.settings.splits import Split
+from rdpipe.study.settings.study import Study
 
 KINDS = {"archs": Arch, "datasets": Dataset, "splits": Split}  # blocks whose entries have a kind
 LONGEST = 200  # characters of a value that a sentence shows
@@ -98,7 +100,39 @@ def _no_setting(loc: tuple[int | str, ...]) -> str:
                 "below an overlay that changes the kind, give the overlay's entry a name of its "
                 "own."
             )
-    return "there is no such setting; remove it or mend its spelling."
+    key, known = str(loc[-1]), _settings(loc[:-1])
+    if len(loc) == 1:
+        for block, field in Study.model_fields.items():
+            if isinstance(field.annotation, type) and key in _fields(field.annotation):
+                return f"there is no such setting here; move it into the block {block}."
+    return names.unknown("setting", printable(key), known)
+
+
+def _settings(loc: tuple[int | str, ...]) -> list[str]:
+    """The settings that the block at a location has. The location names kinds, as pydantic does."""
+    here: Any = Study
+    for key in loc:
+        if fields := _fields(here):
+            here = fields[str(key)].annotation
+        elif get_origin(here) is dict:
+            here = get_args(here)[1]
+        elif get_origin(here) is tuple:
+            here = get_args(here)[0]
+        else:  # one of several kinds
+            here = next(kind for kind in get_args(here) if key in _kinds(kind))
+        while get_origin(here) is Annotated or type(None) in get_args(here):
+            here = next(one for one in get_args(here) if one is not type(None))
+    return [*_fields(here)]
+
+
+def _fields(block: Any) -> dict[str, FieldInfo]:
+    found: dict[str, FieldInfo] = getattr(block, "model_fields", {})
+    return found
+
+
+def _kinds(block: Any) -> tuple[Any, ...]:
+    """The values of `kind` that choose a block."""
+    return get_args(_fields(block)["kind"].annotation)
 
 
 def unknown(
