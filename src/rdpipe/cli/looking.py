@@ -128,11 +128,10 @@ def _say_wall(found: Forecast, machine: Machine) -> None:
     else:
         where += " and no GPU"
     say(f"With {where}, if nothing else runs there: {in_words(found.wall)}.")
-    bases = found.bases()
-    for basis, words in forecast.BASES.items():
-        if stages := [stage for stage, one in bases.items() if one == basis]:
-            say(f"Times of {', '.join(stages)}: {words}.")
-    if "counted" in bases.values():
+    sources = found.sources()
+    for source, stages in sources.items():
+        say(f"Times of {', '.join(stages)}: {source}.")
+    if forecast.BASES["counted"] in sources:
         say(
             "Counted times are operations at 60 billion a second for each thread of a CPU, or 10 "
             "trillion for a GPU, and may be 4 times too long or 6 times too short. They get better "
