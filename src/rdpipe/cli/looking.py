@@ -10,10 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from rdpipe.cli._common import Configfile, console, one_sentence, read_plan, say
+from rdpipe.cli._common import CONFIG, Configfile, console, one_sentence, read_plan, say
 from rdpipe.common.errors import RdpipeError
 from rdpipe.common.names import unknown
-from rdpipe.overview import comparing, forecast, progress, runs, watching
+from rdpipe.overview import comparing, forecast, progress, runs, studies, watching
 from rdpipe.overview.forecast import Forecast, in_words, of_bytes, total
 from rdpipe.overview.progress import Look
 from rdpipe.overview.results import Results
@@ -41,8 +41,7 @@ Gpus = Annotated[int | None, typer.Option(help="GPUs to use; else all of this ma
 def _study(asked: list[str] | None) -> tuple[Plan, list[str]]:
     """The plan of some overlays, and the targets that are asked for."""
     asked = asked or []
-    overlays = [Path(one) for one in asked if one.endswith(OVERLAYS)]
-    plan = read_plan(overlays)
+    plan = read_plan(_overlays(asked))
     named = [one for one in asked if not one.endswith(OVERLAYS)]
     targets = [one for one in named if one not in WHOLE]
     with one_sentence():
@@ -51,6 +50,21 @@ def _study(asked: list[str] | None) -> tuple[Plan, list[str]]:
                 raise RdpipeError(unknown("target", name, plan.targets))
     whole = not named or not WHOLE.isdisjoint(named)
     return plan, list(dict.fromkeys([*(plan.study.targets if whole else ()), *targets]))
+
+
+def _overlays(asked: list[str] | None) -> list[Path]:
+    return [Path(one) for one in asked or [] if one.endswith(OVERLAYS)]
+
+
+def _heading(study: Plan, asked: list[str] | None) -> str:
+    return studies.heading(study, _overlays(asked) or [CONFIG])
+
+
+def _say_study(study: Plan, asked: list[str] | None) -> None:
+    """Say which study is shown, and which other one may be meant."""
+    say(_heading(study, asked))
+    if line := studies.others(study, _overlays(asked)):
+        say(line)
 
 
 def plan(
@@ -72,6 +86,7 @@ def plan(
     if as_json:
         print(json.dumps(forecast.as_json(found, targets, machine), indent=2))
         return
+    _say_study(study, asked)
     if not found.costs:
         say(f"Nothing to do: {', '.join(targets)} are made.")
         return
@@ -149,6 +164,7 @@ def status(asked: Asked = None, configfile: Configfile = False, as_json: Json = 
     if as_json:
         print(json.dumps(_status(now) | {"seconds_left": [left.low, left.high]}, indent=2))
     else:
+        _say_study(study, asked)
         console.print(watching.view(now, left))
 
 
@@ -170,7 +186,10 @@ def watch(asked: Asked = None, configfile: Configfile = False) -> None:
     study, targets = _study(asked)
     with one_sentence():
         look = Look(Results(study), targets)
-        watching.watch(look, forecast.this_machine(None, None), console, say)
+        if line := studies.others(study, _overlays(asked)):
+            say(line)
+        machine = forecast.this_machine(None, None)
+        watching.watch(look, machine, console, say, _heading(study, asked))
 
 
 def list_runs(
@@ -189,14 +208,15 @@ def list_runs(
     """
     study, targets = _study(asked)
     with one_sentence():
-        rows = runs.table(Look(Results(study), targets), where)
+        columns, rows = runs.table(Look(Results(study), targets), where)
     if as_json:
         print(json.dumps(rows, indent=2))
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else [], lineterminator="\n")
+        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     else:
+        _say_study(study, asked)
         _print_runs(rows)
 
 
@@ -248,6 +268,7 @@ def why(asked: Asked = None, configfile: Configfile = False) -> None:
     """
     study, targets = _study(asked)
     results = Results(study)
+    _say_study(study, asked)
     for target in targets:
         with one_sentence():
             found = comparing.reasons(results, target)

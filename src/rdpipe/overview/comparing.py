@@ -1,17 +1,15 @@
 """What differs between two results, and why a result would be computed."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rdpipe.common.errors import RdpipeError
-from rdpipe.common.files import read_json
 from rdpipe.overview.results import Job, Record, Results, read_record
+from rdpipe.overview.studies import owners
 from rdpipe.store.digests import digest
 from rdpipe.store.fingerprint import parts
-from rdpipe.study import about
 from rdpipe.study.plan import RESULTS, RUN_STAGES, Node, RunAxes
 
 MADE = ("device", "threads", "pack", "host", "platform")  # how a result was made, beside versions
@@ -185,13 +183,13 @@ def _earlier(results: Results, node: Node) -> tuple[Record | None, str]:
     """
     folder = Path(RESULTS, node.stage)
     pattern = f"{node.name}-{'[0-9a-f]' * 10}"
-    owners = _owners()
+    owned = owners()
     own = results.plan.study.name
     found: list[tuple[int, str, str, Record]] = []
     for path in folder.glob(f"{pattern}.csv" if node.stage == "figures" else pattern):
         file = path if path.is_file() else _first_file(path, node.stage)
         if file and (record := read_record(str(file.resolve().parent))):
-            studies = owners.get(str(path.relative_to(RESULTS)).removesuffix(".csv"), [])
+            studies = owned.get(str(path.relative_to(RESULTS)).removesuffix(".csv"), [])
             rank = 2 if own in studies else 1 if not studies else 0
             other = studies[0] if rank == 0 else ""
             found.append((rank, str(record.get("start")), other, record))
@@ -199,25 +197,6 @@ def _earlier(results: Results, node: Node) -> tuple[Record | None, str]:
         return None, ""
     *_, other, record = max(found, key=lambda one: one[:2])
     return record, other
-
-
-def _owners() -> dict[str, list[str]]:
-    """The studies that each result belongs to at present, by its place in `results/`."""
-    owners: dict[str, list[str]] = {}
-    for path in sorted(Path(RESULTS).glob(f"*/{about.FILE}")):
-        with suppress(OSError, ValueError):
-            for place in _places(read_json(path)):
-                owners.setdefault(place, []).append(path.parent.name)
-    return owners
-
-
-def _places(said: Any) -> Iterator[str]:
-    """All places that study.json names: its texts, which are few."""
-    if isinstance(said, str):
-        yield said
-    elif isinstance(said, Mapping | list):
-        for inner in said.values() if isinstance(said, Mapping) else said:
-            yield from _places(inner)
 
 
 def _first_file(folder: Path, stage: str) -> Path | None:
