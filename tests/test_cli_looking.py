@@ -3,15 +3,17 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from rdpipe.cli import app
+from rdpipe.cli import _common, app, looking
 from rdpipe.common.errors import RdpipeError
 from rdpipe.common.files import write_json
 from rdpipe.study import about
@@ -114,3 +116,30 @@ def test_no_hits_are_a_csv_with_a_header(call):
     whole = call("runs", "--csv").output.split("\n")
     for where in ("status=diverged", "arch=cnn-*"):
         assert call("runs", "--where", where, "--csv").output == f"{whole[0]}\n"
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    monkeypatch.setattr(looking, "console", Console(width=80))
+    monkeypatch.setattr(_common, "console", Console(width=80))
+
+
+@pytest.mark.usefixtures("narrow")
+def test_no_cell_of_a_plan_is_wrapped_in_a_narrow_terminal(call):
+    output = call("plan", "--cores", "2", "--gpus", "0").output
+    lines = [line.rstrip() for line in output.split("\n")]
+    assert max(map(len, lines[: lines.index("The largest first")])) <= 80
+    for name in ("evaluation", "tables", "figures", "evaluation half/mlp-1"):
+        (row,) = (line for line in lines if re.match(rf"{name}  ", line))
+        assert re.search(r"\d+( \w+)? to [\d.]+ \w+", row)  # its time stands in one piece
+        assert "seconds" in row or "minutes" in row
+
+
+@pytest.mark.usefixtures("narrow")
+def test_the_paths_of_a_diff_are_shortened_from_the_left(call):
+    one, other = (row["folder"] for row in json.loads(call("runs", "--json").output)[:2])
+    header, *rows = call("diff", one, other).output.rstrip("\n").split("\n")
+    what, left, right = header.split()
+    assert what == "what" and left[0] == right[0] == "…"
+    assert one.endswith(left[1:]) and other.endswith(right[1:])
+    assert rows[0].startswith("settings.run.seed") and max(map(len, rows)) <= 80

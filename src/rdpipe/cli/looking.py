@@ -21,6 +21,7 @@ from rdpipe.overview.times import Machine
 from rdpipe.study.plan import Plan
 from rdpipe.study.settings.study import STAGES
 
+GAP = 2  # columns between those of a table
 LARGEST = 8  # jobs that `rdpipe plan` lists by name
 OVERLAYS = (".yaml", ".yml")
 WHOLE = frozenset({"all", "report"})  # rules that need all targets of the study
@@ -96,21 +97,20 @@ def plan(
 
 
 def _by_stage(found: Forecast) -> Table:
-    table = Table(title="What snakemake would do")
-    for name in ("stage", "jobs", "to compute", "from the store", "time of all jobs", "disk"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
+    rows = []
     for stage in STAGES:
         if costs := found.of_stage(stage):
             stored = sum(cost.job.stored for cost in costs)
-            table.add_row(
+            rows.append([
                 stage,
                 f"{len(costs):,}",
                 f"{sum(len(cost.job.runs) for cost in costs) - stored:,}",
                 f"{stored:,}" if stored else "",
                 in_words(total(cost.seconds for cost in costs)),
                 of_bytes(total(cost.bytes for cost in costs)),
-            )
-    return table
+            ])  # fmt: skip
+    names = ("stage", "jobs", "to\ncompute", "from the\nstore", "time of all jobs", "disk")
+    return _table("What snakemake would do", names, rows)
 
 
 def _largest(found: Forecast) -> Table:
@@ -119,21 +119,47 @@ def _largest(found: Forecast) -> Table:
     for cost in found.costs:
         groups.setdefault((cost.job.node.stage, cost.job.node.name), []).append(cost)
     ordered = sorted(groups.values(), key=lambda costs: -total(c.seconds for c in costs).high)
-    table = Table(title="The largest first")
-    for name in ("result", "jobs", "time of a job", "memory of a job, at most"):
-        table.add_column(name, justify="left" if name == "result" else "right")
+    rows = []
     for costs in ordered[:LARGEST]:
         node = costs[0].job.node
         memory = found.memory.get(node.stage)
-        table.add_row(
+        rows.append([
             f"{node.stage} {node.name}",
             f"{len(costs):,}",
             in_words(costs[0].seconds),
             f"{memory / 1e9:.1f} GB" if memory else "",
-        )
+        ])  # fmt: skip
+    names = ("result", "jobs", "time of a job", "memory,\nat most")
+    cells = [
+        [*names[place].split("\n"), *(row[place] for row in rows)] for place in range(1, len(names))
+    ]
+    widths = [max(map(len, column)) for column in cells]
+    room = console.width - sum(widths) - GAP * len(widths)
+    for row in rows:
+        stage, name = row[0].split(" ", 1)
+        row[0] = f"{stage} {_shortened(name, room - len(stage) - 1)}"
+    table = _table("The largest first", names, rows)
     if len(ordered) > LARGEST:
         table.add_row(f"… {len(ordered) - LARGEST} more")
     return table
+
+
+def _table(title: str, names: tuple[str, ...], rows: list[list[str]]) -> Table:
+    """A table whose cells are not wrapped. Numbers stand to the right."""
+    table = Table(
+        title=title, title_justify="left", box=None, padding=(0, GAP, 0, 0), pad_edge=False
+    )
+    for place, name in enumerate(names):
+        table.add_column(name, justify="right" if place else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _shortened(path: str, width: int) -> str:
+    """A path whose beginning gives way if it is too long: its end tells most."""
+    width = max(width, 8)
+    return path if len(path) <= width else f"…{path[1 - width :]}"
 
 
 def _say_wall(found: Forecast, machine: Machine) -> None:
@@ -251,10 +277,11 @@ def diff(
     if not found:
         say("Their records do not differ.")
         return
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
     table.add_column("what", no_wrap=True)
+    room = (console.width - max(len(name) for name, _, _ in found)) // 2 - GAP
     for place in (one, other):
-        table.add_column(Text(place), overflow="fold")
+        table.add_column(Text(_shortened(place, room)), overflow="fold")
     for name, left, right in found:
         table.add_row(*(Text(cell) for cell in (name, left, right)))
     console.print(table)

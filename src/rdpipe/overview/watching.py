@@ -166,7 +166,9 @@ def _count(told: Told) -> str:
 
 
 def _value(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.{2 if value < 1000 else 1}f}"
+    return (
+        "" if value is None or not math.isfinite(value) else f"{value:.{2 if value < 1000 else 1}f}"
+    )
 
 
 def _where(told: Told) -> str:
