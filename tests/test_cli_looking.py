@@ -3,14 +3,20 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from rdpipe.cli import app
+from rdpipe.cli import _common, app, looking
 from rdpipe.common.errors import RdpipeError
+from rdpipe.common.files import write_json
+from rdpipe.study import about
 from rdpipe.study.reading import read_study
 from tests import ROOT
 from tests.overview._study import CONFIG, make, plan
@@ -82,3 +88,58 @@ def test_no_command_imports_torch(command):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split("\n")[:2] == ["0", "set()"]
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "runs", "why"])
+def test_the_output_begins_with_the_study(call, command):
+    first = call(command).output.split("\n")[0]
+    assert first == f"study {CONFIG['name']} (config.yaml)"
+
+
+def test_jobs_and_results_of_other_studies_are_told(call):
+    assert "add" not in call("status").output.split("\n")[1]
+    other = plan(name="other", **{"training.iterations": 30})
+    about.write(other, ["fig3"])
+    assert "other studies have results here (other)" in call("runs").output
+    (node,) = other.training.values()
+    said = {"stage": "training", "name": node.name, "state": "running", "started": time.time(),
+            "log": f"results/logs/training/{node.address}/all.log"}  # fmt: skip
+    Path("results/logs/running").mkdir(exist_ok=True)
+    write_json(Path("results/logs/running/0.json"), said)
+    for command in ("plan", "status", "runs", "why"):
+        second = call(command).output.split("\n")[1]
+        assert second == "jobs of another study (other) are running: add its --configfile"
+    json.loads(call("runs", "--json").output)
+
+
+def test_no_hits_are_a_csv_with_a_header(call):
+    whole = call("runs", "--csv").output.split("\n")
+    for where in ("status=diverged", "arch=cnn-*"):
+        assert call("runs", "--where", where, "--csv").output == f"{whole[0]}\n"
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    monkeypatch.setattr(looking, "console", Console(width=80))
+    monkeypatch.setattr(_common, "console", Console(width=80))
+
+
+@pytest.mark.usefixtures("narrow")
+def test_no_cell_of_a_plan_is_wrapped_in_a_narrow_terminal(call):
+    output = call("plan", "--cores", "2", "--gpus", "0").output
+    lines = [line.rstrip() for line in output.split("\n")]
+    assert max(map(len, lines[: lines.index("The largest first")])) <= 80
+    for name in ("evaluation", "tables", "figures", "evaluation half/mlp-1"):
+        (row,) = (line for line in lines if re.match(rf"{name}  ", line))
+        assert re.search(r"\d+( \w+)? to [\d.]+ \w+", row)  # its time stands in one piece
+        assert "seconds" in row or "minutes" in row
+
+
+@pytest.mark.usefixtures("narrow")
+def test_the_paths_of_a_diff_are_shortened_from_the_left(call):
+    one, other = (row["folder"] for row in json.loads(call("runs", "--json").output)[:2])
+    header, *rows = call("diff", one, other).output.rstrip("\n").split("\n")
+    what, left, right = header.split()
+    assert what == "what" and left[0] == right[0] == "…"
+    assert one.endswith(left[1:]) and other.endswith(right[1:])
+    assert rows[0].startswith("settings.run.seed") and max(map(len, rows)) <= 80

@@ -9,6 +9,8 @@ from rdpipe.common.errors import RdpipeError
 from rdpipe.overview import comparing
 from rdpipe.overview.results import Results
 from rdpipe.store import fingerprint as fp
+from rdpipe.store.jobs import Item, Job
+from rdpipe.study import about
 from rdpipe.study import plan as plans
 
 from ._study import make, plan, remove
@@ -110,3 +112,54 @@ def test_the_module_that_changed_is_named(study, tmp_path, monkeypatch):
         monkeypatch.undo()
         plans._code.cache_clear()
     assert found["training half/mlp-1"][1] == ["code of rdpipe.training.engine changed"]
+
+
+def test_results_of_all_nodes_with_one_reason_are_summed():
+    changes = {"archs.mlp-2": {"kind": "mlp", "layers": 2, "width": 8, "latent": 2},
+               "experiments.fig3.archs": ["mlp-1", "mlp-2"]}  # fmt: skip
+    make(plan(**changes), "training")
+    found = reasons(plan(**changes, **{"training.iterations": 30}))
+    (name,) = (name for name in found if name.startswith("training"))
+    assert found[name] == ("8 of 8 results are missing", ["iterations was 20, is 30"])
+    assert "half/mlp-1" in name and "half/mlp-2" in name
+
+
+def test_nodes_without_runs_are_told_in_one_sentence():
+    found = reasons(plan(**{"splits.third": {"dataset": "tiny", "kind": "cv", "n_train": 64},
+                            "splits.fourth": {"dataset": "tiny", "kind": "cv", "n_train": 32},
+                            "experiments.fig3.splits": ["third", "fourth"]}))  # fmt: skip
+    (missing,) = (found[name][0] for name in found if name.startswith("splits "))
+    assert missing == (
+        "2 of 2 results are missing, and no earlier one of these names is in results/"
+    )
+
+
+def table_reason(earlier, now):
+    """What is told of the table of one study after that of another was made."""
+    (node,) = earlier.tables.values()
+    item = Item({}, {"rd.csv": node.file("rd.csv")}, {})
+
+    def write(folder):
+        (folder / "rd.csv").write_text("")
+
+    job = Job(node.spec([{}]), store=earlier.study.store, log_file="results/logs/tables/x.log")
+    job.make_all([item], lambda missing, _state: [(item, write) for item in missing])
+    return reasons(now)["tables fig3"]
+
+
+def test_a_longer_training_is_no_change_of_the_runs_of_a_table(study):
+    missing, changed = table_reason(study, plan(**{"training.iterations": 30}))
+    assert missing == "is missing" and changed == []
+    assert table_reason(study, plan(betas=[0.1, 1, 5]))[1] == [
+        "its runs changed: 0 went, 2 came",
+    ]
+
+
+def test_an_earlier_result_of_another_study_is_said_to_be_one(study):
+    other = plan(name="other", betas=[0.1])
+    about.write(other, ["fig3"])
+    now = plan(betas=[0.1, 1, 5])
+    missing, changed = table_reason(other, now)
+    assert missing == "is missing; the newest earlier one is of the study other" and changed
+    missing, changed = table_reason(study, now)  # of no other study
+    assert missing == "is missing" and changed == ["its runs changed: 0 went, 2 came"]

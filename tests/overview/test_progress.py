@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from rdpipe.common.progress import in_digits
 from rdpipe.overview import watching
-from rdpipe.overview.progress import Look, time_left
+from rdpipe.overview.progress import Look, Progress, Stage, Target, Told, time_left
 from rdpipe.overview.results import Results
-from rdpipe.overview.times import Machine
+from rdpipe.overview.times import Interval, Machine
 from rdpipe.store.live import place
 from rdpipe.store.provenance import processor
+from rdpipe.study.settings.study import STAGES
 
 from ._study import make, make_all, plan
 
@@ -85,8 +87,8 @@ def test_a_running_job_is_counted_and_shown(study):
     tell(study, **HALF_WAY)
     assert counts(study) == {"done": 0, "running": 4, "failed": 0, "missing": 0}
     text = shown(study)
-    for part in ("training half/mlp-1", "iteration 15 of 20", "0.5/s", "10 seconds",
-                 "beta=0.1 seed=0", "250.50", "30.25", "to go"):  # fmt: skip
+    for part in ("training half/mlp-1", "15/20", "0.5/s", "10 s",
+                 "β=0.1 seed=0", "250.50", "30.25", "to go"):  # fmt: skip
         assert part in text
 
 
@@ -161,3 +163,42 @@ def test_without_a_terminal_there_are_plain_lines_until_all_is_made(study, monke
     assert "training 0/4" in said[0] and "4 failed" in said[0]
     assert "no room is left" in said[1]
     assert said[-1].endswith("all targets are made")
+
+
+def small_screen(study, left, jobs):
+    """The lines of the view of a study in a terminal of 24 rows and 80 columns."""
+    now = look(study).progress()
+    (told,) = now.running
+    alone = Told("running", told.said | {
+        "name": "dense/mlp-1", "runs": [{"beta": 0.001, "seed": 0}], "values": [[1250.5, 30.25]],
+        "progress": {"label": "training", "done": 15_000, "total": 60_000, "speed": 8240.4},
+    })  # fmt: skip
+    stages = tuple(Stage(name, 6240, 1234, 1234, 0, 0) for name in STAGES)
+    targets = tuple(Target(f"fig{n}", False, 0, 6240) for n in range(12))
+    now = Progress(stages, targets, (told, *jobs * (alone,)), now.failed)
+    text = io.StringIO()
+    console = Console(file=text, width=80, height=24)
+    console.print(watching.view(now, left, console.height, "study half (config/half.yaml)"))
+    return text.getvalue().rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize("jobs", [1, 30])
+def test_a_small_terminal_shows_the_time_left_and_a_row_for_each_job(study, jobs):
+    tell(study, **HALF_WAY)
+    lines = small_screen(study, Interval(60, 300), jobs)
+    assert len(lines) < 24 and max(map(len, lines)) <= 80
+    assert lines[0] == "1 to 5 minutes to go, study half (config/half.yaml)"
+    for name in ("done", "running", "failed", "missing", "diverged"):
+        assert name in lines[1].split()
+    rows = [line for line in lines if line.startswith("training dense/mlp-1 ")]
+    assert rows[0].split()[1:] == [
+        "dense/mlp-1", "β=0.001", "seed=0", "15,000/60,000", "8,240/s", "1250.5", "30.25",
+        "5.5", "s",
+    ]  # fmt: skip
+    assert len([line for line in lines if line.startswith("training half/mlp-1")]) == 1
+    if jobs == 30:
+        assert any(line.startswith("… ") and line.strip().endswith("more jobs") for line in lines)
+
+
+def test_the_speed_has_no_exponent():
+    assert [in_digits(speed) for speed in (8243.7, 12.34, 0.5)] == ["8,240", "12.3", "0.5"]

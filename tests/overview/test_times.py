@@ -77,6 +77,29 @@ def test_records_of_another_device_do_not_count(measured):
     assert costs(plan(**{"training.iterations": 30}), "training", other)[0].basis == "counted"
 
 
+def test_records_of_cpu_jobs_do_not_count_for_a_gpu_that_is_not_here(measured):
+    unknown = Machine(2, 1, "")  # as of `rdpipe plan --gpus 1` on a machine without a GPU
+    longer = plan(**{"training.iterations": 30})
+    (training,) = costs(longer, "training", unknown)
+    assert training.basis == "counted" and training.source == "counted"
+    found = forecast.forecast(Results(longer), ["fig3"], unknown).sources()
+    assert not any("this device" in source for source in found)
+
+
+def test_a_gpu_that_is_not_here_is_estimated_from_the_newest_gpu_of_the_records(
+    measured, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "device", lambda: "NVIDIA H100")
+        make(plan(**{"training.iterations": 30}), "training")
+    longer = plan(**{"training.iterations": 40})
+    (training,) = costs(longer, "training", Machine(2, 1, ""))
+    assert training.basis == "same"
+    assert training.source == "from records of the same kind of job on NVIDIA H100"
+    (training,) = costs(longer, "training")
+    assert training.source == "from records of the same kind of job on the CPU"
+
+
 def test_results_of_the_store_take_seconds(measured):
     remove(measured, "training", "evaluation")
     (cost,) = costs(measured, "training")
@@ -108,7 +131,7 @@ def test_more_cores_take_no_longer():
 
 
 def test_an_empty_store_knows_nothing():
-    assert Measured(Store(Path("results/store"))).devices == []
+    assert Measured(Store(Path("results/store"))).gpus == []
 
 
 @pytest.mark.parametrize(

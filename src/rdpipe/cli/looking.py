@@ -10,10 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from rdpipe.cli._common import Configfile, console, one_sentence, read_plan, say
+from rdpipe.cli._common import CONFIG, Configfile, console, one_sentence, read_plan, say
 from rdpipe.common.errors import RdpipeError
 from rdpipe.common.names import unknown
-from rdpipe.overview import comparing, forecast, progress, runs, watching
+from rdpipe.overview import comparing, forecast, progress, runs, studies, watching
 from rdpipe.overview.forecast import Forecast, in_words, of_bytes, total
 from rdpipe.overview.progress import Look
 from rdpipe.overview.results import Results
@@ -21,6 +21,7 @@ from rdpipe.overview.times import Machine
 from rdpipe.study.plan import Plan
 from rdpipe.study.settings.study import STAGES
 
+GAP = 2  # columns between those of a table
 LARGEST = 8  # jobs that `rdpipe plan` lists by name
 OVERLAYS = (".yaml", ".yml")
 WHOLE = frozenset({"all", "report"})  # rules that need all targets of the study
@@ -41,8 +42,7 @@ Gpus = Annotated[int | None, typer.Option(help="GPUs to use; else all of this ma
 def _study(asked: list[str] | None) -> tuple[Plan, list[str]]:
     """The plan of some overlays, and the targets that are asked for."""
     asked = asked or []
-    overlays = [Path(one) for one in asked if one.endswith(OVERLAYS)]
-    plan = read_plan(overlays)
+    plan = read_plan(_overlays(asked))
     named = [one for one in asked if not one.endswith(OVERLAYS)]
     targets = [one for one in named if one not in WHOLE]
     with one_sentence():
@@ -51,6 +51,21 @@ def _study(asked: list[str] | None) -> tuple[Plan, list[str]]:
                 raise RdpipeError(unknown("target", name, plan.targets))
     whole = not named or not WHOLE.isdisjoint(named)
     return plan, list(dict.fromkeys([*(plan.study.targets if whole else ()), *targets]))
+
+
+def _overlays(asked: list[str] | None) -> list[Path]:
+    return [Path(one) for one in asked or [] if one.endswith(OVERLAYS)]
+
+
+def _heading(study: Plan, asked: list[str] | None) -> str:
+    return studies.heading(study, _overlays(asked) or [CONFIG])
+
+
+def _say_study(study: Plan, asked: list[str] | None) -> None:
+    """Say which study is shown, and which other one may be meant."""
+    say(_heading(study, asked))
+    if line := studies.others(study, _overlays(asked)):
+        say(line)
 
 
 def plan(
@@ -72,6 +87,7 @@ def plan(
     if as_json:
         print(json.dumps(forecast.as_json(found, targets, machine), indent=2))
         return
+    _say_study(study, asked)
     if not found.costs:
         say(f"Nothing to do; already made: {', '.join(targets)}.")
         return
@@ -81,21 +97,20 @@ def plan(
 
 
 def _by_stage(found: Forecast) -> Table:
-    table = Table(title="What snakemake would do")
-    for name in ("stage", "jobs", "to compute", "from the store", "time of all jobs", "disk"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
+    rows = []
     for stage in STAGES:
         if costs := found.of_stage(stage):
             stored = sum(cost.job.stored for cost in costs)
-            table.add_row(
+            rows.append([
                 stage,
                 f"{len(costs):,}",
                 f"{sum(len(cost.job.runs) for cost in costs) - stored:,}",
                 f"{stored:,}" if stored else "",
                 in_words(total(cost.seconds for cost in costs)),
                 of_bytes(total(cost.bytes for cost in costs)),
-            )
-    return table
+            ])  # fmt: skip
+    names = ("stage", "jobs", "to\ncompute", "from the\nstore", "time of all jobs", "disk")
+    return _table("What snakemake would do", names, rows)
 
 
 def _largest(found: Forecast) -> Table:
@@ -104,21 +119,47 @@ def _largest(found: Forecast) -> Table:
     for cost in found.costs:
         groups.setdefault((cost.job.node.stage, cost.job.node.name), []).append(cost)
     ordered = sorted(groups.values(), key=lambda costs: -total(c.seconds for c in costs).high)
-    table = Table(title="The largest first")
-    for name in ("result", "jobs", "time of a job", "memory of a job, at most"):
-        table.add_column(name, justify="left" if name == "result" else "right")
+    rows = []
     for costs in ordered[:LARGEST]:
         node = costs[0].job.node
         memory = found.memory.get(node.stage)
-        table.add_row(
+        rows.append([
             f"{node.stage} {node.name}",
             f"{len(costs):,}",
             in_words(costs[0].seconds),
             f"{memory / 1e9:.1f} GB" if memory else "",
-        )
+        ])  # fmt: skip
+    names = ("result", "jobs", "time of a job", "memory,\nat most")
+    cells = [
+        [*names[place].split("\n"), *(row[place] for row in rows)] for place in range(1, len(names))
+    ]
+    widths = [max(map(len, column)) for column in cells]
+    room = console.width - sum(widths) - GAP * len(widths)
+    for row in rows:
+        stage, name = row[0].split(" ", 1)
+        row[0] = f"{stage} {_shortened(name, room - len(stage) - 1)}"
+    table = _table("The largest first", names, rows)
     if len(ordered) > LARGEST:
         table.add_row(f"… {len(ordered) - LARGEST} more")
     return table
+
+
+def _table(title: str, names: tuple[str, ...], rows: list[list[str]]) -> Table:
+    """A table whose cells are not wrapped. Numbers stand to the right."""
+    table = Table(
+        title=title, title_justify="left", box=None, padding=(0, GAP, 0, 0), pad_edge=False
+    )
+    for place, name in enumerate(names):
+        table.add_column(name, justify="right" if place else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _shortened(path: str, width: int) -> str:
+    """A path whose beginning gives way if it is too long: its end tells most."""
+    width = max(width, 8)
+    return path if len(path) <= width else f"…{path[1 - width :]}"
 
 
 def _say_wall(found: Forecast, machine: Machine) -> None:
@@ -128,11 +169,10 @@ def _say_wall(found: Forecast, machine: Machine) -> None:
     else:
         where += " and no GPU"
     say(f"With {where}, if nothing else runs there: {in_words(found.wall)}.")
-    bases = found.bases()
-    for basis, words in forecast.BASES.items():
-        if stages := [stage for stage, one in bases.items() if one == basis]:
-            say(f"Times of {', '.join(stages)}: {words}.")
-    if "counted" in bases.values():
+    sources = found.sources()
+    for source, stages in sources.items():
+        say(f"Times of {', '.join(stages)}: {source}.")
+    if forecast.BASES["counted"] in sources:
         say(
             "Counted times are operations at 60 billion a second for each thread of a CPU, or 10 "
             "trillion for a GPU, and may be 4 times too long or 6 times too short. They get better "
@@ -150,6 +190,7 @@ def status(asked: Asked = None, configfile: Configfile = False, as_json: Json = 
     if as_json:
         print(json.dumps(_status(now) | {"seconds_left": [left.low, left.high]}, indent=2))
     else:
+        _say_study(study, asked)
         console.print(watching.view(now, left))
 
 
@@ -171,7 +212,10 @@ def watch(asked: Asked = None, configfile: Configfile = False) -> None:
     study, targets = _study(asked)
     with one_sentence():
         look = Look(Results(study), targets)
-        watching.watch(look, forecast.this_machine(None, None), console, say)
+        if line := studies.others(study, _overlays(asked)):
+            say(line)
+        machine = forecast.this_machine(None, None)
+        watching.watch(look, machine, console, say, _heading(study, asked))
 
 
 def list_runs(
@@ -190,14 +234,15 @@ def list_runs(
     """
     study, targets = _study(asked)
     with one_sentence():
-        rows = runs.table(Look(Results(study), targets), where)
+        columns, rows = runs.table(Look(Results(study), targets), where)
     if as_json:
         print(json.dumps(rows, indent=2))
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else [], lineterminator="\n")
+        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     else:
+        _say_study(study, asked)
         _print_runs(rows)
 
 
@@ -232,10 +277,11 @@ def diff(
     if not found:
         say("Their records do not differ.")
         return
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
     table.add_column("what", no_wrap=True)
+    room = (console.width - max(len(name) for name, _, _ in found)) // 2 - GAP
     for place in (one, other):
-        table.add_column(Text(place), overflow="fold")
+        table.add_column(Text(_shortened(place, room)), overflow="fold")
     for name, left, right in found:
         table.add_row(*(Text(cell) for cell in (name, left, right)))
     console.print(table)
@@ -249,6 +295,7 @@ def why(asked: Asked = None, configfile: Configfile = False) -> None:
     """
     study, targets = _study(asked)
     results = Results(study)
+    _say_study(study, asked)
     for target in targets:
         with one_sentence():
             found = comparing.reasons(results, target)

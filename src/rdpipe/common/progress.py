@@ -15,6 +15,11 @@ EVERY = 10.0  # seconds between two lines
 LOOK = 1.0  # seconds between two records of `live`
 
 
+def in_digits(speed: float) -> str:
+    """A speed with three digits: `8,240`, `0.5`."""
+    return f"{float(f'{speed:.3g}'):,.10g}"
+
+
 class Progress:
     """Counts work done and logs share, speed and time left at most every ten seconds."""
 
@@ -40,7 +45,7 @@ class Progress:
         share = 100 * self.done / self.total
         log.info(
             f"{self.label}: {self.done:,} of {self.total:,} ({share:.0f} %), "
-            f"{speed:.3g} a second, {left:.0f} s left"
+            f"{in_digits(speed)} a second, {left:,.0f} s left"
         )
 
     def _tell(self, speed: float) -> None:

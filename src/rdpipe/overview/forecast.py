@@ -26,20 +26,35 @@ ON_GPU = ("neighbours", *TORCH)
 THREADS = {"datasets": 2, "neighbours": 2}  # of the rules; those of runs are settings
 CALL, SCHEDULED = Interval(3, 15), Interval(0.002, 0.1)  # s of Snakemake, and for each job
 BASES = {
-    "same": "from records of the same kind of job on this device",
-    "like": "from records of like jobs on this device",
+    "same": "from records of the same kind of job",
+    "like": "from records of like jobs",
     "counted": "counted",
 }
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One job and what it takes: seconds, and bytes of what it stores."""
+    """One job and what it takes: seconds, and bytes of what it stores.
+
+    Attributes
+    ----------
+    basis
+        What the seconds are estimated from: `store`, or a key of BASES.
+    device
+        Whose records they are estimated from: `the CPU`, or the name of a GPU.
+    """
 
     job: Job
     seconds: Interval
     bytes: Interval
     basis: str
+    device: str = ""
+
+    @property
+    def source(self) -> str:
+        """What the seconds are estimated from, in words; the empty string for the store."""
+        of_device = f" on {self.device}" if self.basis in ("same", "like") else ""
+        return f"{BASES[self.basis]}{of_device}" if self.basis in BASES else ""
 
 
 @dataclass(frozen=True)
@@ -64,13 +79,13 @@ class Forecast:
         """The jobs of a stage."""
         return [cost for cost in self.costs if cost.job.node.stage == stage]
 
-    def bases(self) -> dict[str, str]:
-        """For each stage with jobs, what the times of most of them are estimated from."""
-        counts = {
-            stage: Counter(cost.basis for cost in self.of_stage(stage)).most_common(1)
-            for stage in STAGES
-        }
-        return {stage: common[0][0] for stage, common in counts.items() if common}
+    def sources(self) -> dict[str, list[str]]:
+        """The stages whose times are mostly estimated from the same source, by its words."""
+        found: dict[str, list[str]] = {}
+        for stage in STAGES:
+            if common := Counter(cost.source for cost in self.of_stage(stage)).most_common(1):
+                found.setdefault(common[0][0], []).append(stage)
+        return {source: stages for source, stages in found.items() if source}
 
 
 def total(intervals: Iterable[Interval]) -> Interval:
@@ -107,8 +122,8 @@ def cost_of(results: Results, jobs: list[Job], machine: Machine) -> Forecast:
     computing = any(job.stored < len(job.runs) for job in jobs)
     measured = Measured(results.store) if computing else None
     device = machine.device
-    if machine.gpus and not device and measured and measured.devices:
-        device = measured.devices[-1]
+    if machine.gpus and not device and measured and measured.gpus:
+        device = measured.gpus[-1]
     known: dict[tuple[Any, ...], tuple[Interval, str, Interval]] = {}
     costs_ = []
     for job in jobs:
@@ -137,7 +152,8 @@ def _cost(
         known[alike] = (*estimate, _bytes(results, job.node))
     seconds, basis, size = known[alike]
     start = TORCH_START if job.node.stage in TORCH else START
-    return Cost(job, start + seconds.times(number), size.times(new), basis)
+    where = "the CPU" if device == processor() else device
+    return Cost(job, start + seconds.times(number), size.times(new), basis, where)
 
 
 def _work(results: Results, job: Job, machine: Machine) -> Work:

@@ -14,7 +14,7 @@ from rdpipe.overview import forecast
 from rdpipe.overview.results import OF_RUN, Results
 from rdpipe.overview.times import Interval, Machine
 from rdpipe.store.live import BEAT, FOLDER
-from rdpipe.study.plan import RESULTS, Node, RunAxes
+from rdpipe.study.plan import RESULTS, Node, Plan, RunAxes
 from rdpipe.study.settings.study import STAGES
 
 SILENT = 6 * BEAT  # seconds without a sign of life, after which a job is doubted
@@ -185,15 +185,30 @@ class Look:
 def jobs_of(needed: dict[str, list[Node]]) -> list[Told]:
     """What the jobs of some nodes tell; those of other studies and settings are left out."""
     nodes = {(node.stage, node.name): node for nodes in needed.values() for node in nodes}
+    return [told for told in _all_jobs() if _is_of(told, nodes)]
+
+
+def jobs_elsewhere(plan: Plan) -> list[Told]:
+    """Running jobs of other studies, or of other settings of this one."""
+    nodes = {(stage, name): node for stage in STAGES for name, node in getattr(plan, stage).items()}
+    return [told for told in _all_jobs() if told.state == "running" and not _is_of(told, nodes)]
+
+
+def _is_of(told: Told, nodes: dict[tuple[str, str], Node]) -> bool:
+    node = nodes.get((told.said["stage"], told.said["name"]))
+    return node is not None and f"logs/{node.stage}/{node.address}" in told.said["log"]
+
+
+def _all_jobs() -> list[Told]:
+    """What all jobs in this folder tell, the oldest first."""
     found = []
     for path in sorted(Path(RESULTS, "logs", FOLDER).glob("*.json")):
         with suppress(OSError, ValueError, LookupError, TypeError):
             said = read_json(path)
-            node = nodes.get((said["stage"], said["name"]))
-            if node and f"logs/{node.stage}/{node.address}" in said["log"]:
-                age = time.time() - path.stat().st_mtime
-                found.append(Told(_state(said, age), said))
-    return sorted(found, key=lambda told: float(told.said["started"]))
+            told = Told(_state(said, time.time() - path.stat().st_mtime), said)
+            if {"stage", "name", "log"} <= said.keys():
+                found.append((float(said["started"]), str(path), told))
+    return [told for _, _, told in sorted(found, key=lambda one: one[:2])]
 
 
 def _state(said: dict[str, Any], age: float) -> str:

@@ -22,7 +22,7 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 Row = dict[str, Any]
 
 
-def table(look: Look, where: str = "") -> list[Row]:
+def table(look: Look, where: str = "") -> tuple[list[str], list[Row]]:
     """The runs that some targets need, one row each, checkpoints included.
 
     Parameters
@@ -34,6 +34,13 @@ def table(look: Look, where: str = "") -> list[Row]:
         `split=cv-16k arch=mlp-* beta<1`. `=` takes several values, as in `beta=0.1,1`, and
         patterns with `*`.
 
+    Returns
+    -------
+    list of str
+        The columns, also if no run fulfils the conditions.
+    list of dict
+        The rows.
+
     Raises
     ------
     RdpipeError
@@ -41,14 +48,15 @@ def table(look: Look, where: str = "") -> list[Row]:
     """
     conditions = parse(where)
     early = [one for one in conditions if one[0] in AXES]
-    rows = [row for row in _rows(look) if _holds(row, early)]
-    _measure(look.results.plan, rows)
-    columns = list(dict.fromkeys(name for row in rows for name in row if name[0] != "_"))
-    for name, _, _ in conditions if rows else []:
+    every = _rows(look)
+    rows = [row for row in every if _holds(row, early)]
+    _measure(look.results.plan, rows or every)  # without hits, for the columns
+    columns = list(dict.fromkeys(name for row in rows or every for name in row if name[0] != "_"))
+    for name, _, _ in conditions:
         for fault in unknown("--where", [name], columns, "column", listed=False):
             raise RdpipeError(fault)
     rows = [row for row in rows if _holds(row, conditions)]
-    return [{name: row.get(name) for name in columns} for row in rows]
+    return columns, [{name: row.get(name) for name in columns} for row in rows]
 
 
 def parse(where: str) -> list[tuple[str, str, str]]:

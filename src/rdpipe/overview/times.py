@@ -219,11 +219,11 @@ class Measured:
 
     def __init__(self, store: Store) -> None:
         self._ratios: dict[tuple[str, str], dict[str, list[float]]] = {}
-        self.devices: list[str] = []  # of trainings, those of the newest last
+        self.gpus: list[str] = []  # of trainings, those of the newest last
         found = list(_records(store))
         for _, record in sorted(found, key=lambda one: str(one[1].get("start"))):
-            if record["stage"] == "training" and record["device"] not in self.devices[-1:]:
-                self.devices.append(record["device"])
+            if record["stage"] == "training" and _is_gpu(record):
+                self.gpus.append(record["device"])
         for work, record in _works(found):
             if work.seconds > 0 and record["seconds"] > 0:
                 kinds = self._ratios.setdefault((work.stage, str(record["device"])), {})
