@@ -64,6 +64,7 @@ def site(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_every_link_of_the_site_leads_to_something(site):
     pages = {path: path.read_text("utf-8") for path in site.rglob("*.html")}
     pages = {path: text for path, text in pages.items() if 'name="generator"' in text}
@@ -81,6 +82,7 @@ def test_every_link_of_the_site_leads_to_something(site):
     assert missing == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("element", ["li", "pre", "table"])
 def test_a_page_has_the_same_lists_blocks_and_tables_as_on_a_git_host(site, element):
     markdown = MarkdownIt("commonmark").enable("table")

@@ -170,7 +170,9 @@ HAS = {
     "common.atomic": {"flush -> None", "replacing -> Iterator[Path]"},
     "common.devices": {"LOCKS", "choose -> torch.device", "log", "visible_devices -> list[str]"},
     "common.errors": {"RdpipeError", "OutOfMemoryError"},
-    "common.progress": {"EVERY", "LOOK", "Progress", "Progress.update -> None", "live", "log"},
+    "common.progress": {
+        "EVERY", "LOOK", "Progress", "Progress.update -> None", "in_digits -> str", "live", "log",
+    },
     "training.state": {
         "go_on -> None", "log", "resume -> None", "save -> None", "save_if_possible -> None",
         "save_run -> None",
