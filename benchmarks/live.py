@@ -25,14 +25,14 @@ from rdpipe.training.train import train
 ABOUT = {"stage": "training", "name": "random/mlp-1", "asked": 1, "log": "logs/training.log"}
 
 
-def seconds(arch: str, width: int, iterations: int, file: Path | None) -> float:
+def seconds(width: int, iterations: int, file: Path | None) -> float:
     """Processor time of a training, which tells of itself if there is a file."""
     start = time.process_time()
     with shown(file, ABOUT) if file else nullcontext():
         train(
-            random_images(), [Run(1.0, 0)], arch=architecture(arch, width), iterations=iterations,
-            batch_size=BATCH, learning_rate=1e-3, precision="float32", history_every=iterations,
-            device="cpu",
+            random_images(), [Run(1.0, 0)], arch=architecture("mlp-1", width),
+            iterations=iterations, history_every=iterations, batch_size=BATCH, learning_rate=1e-3,
+            precision="float32", device="cpu",
         )  # fmt: skip
     return time.process_time() - start
 
@@ -42,10 +42,7 @@ def rows(rounds: int, folder: Path) -> Iterator[Row]:
     file = place(folder / "logs/training.log")
     for width, iterations in ((64, 400), (512, 150)):
         found = np.array(
-            [
-                [seconds("mlp-1", width, iterations, which) for which in (None, file)]
-                for _ in range(rounds)
-            ]
+            [[seconds(width, iterations, which) for which in (None, file)] for _ in range(rounds)]
         )
         alone, watched = np.median(found, axis=0)
         cost = np.median(found[:, 1] / found[:, 0]) - 1

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 import yaml
-from _common import ROOT, Row, apart, parser, save, show
+from _common import ROOT, Row, T, apart, parser, save, show
 from evaluation import random_split, write_random_run
 
 from rdpipe.common.files import read_parquet
@@ -49,7 +49,6 @@ WHOLE = {
 
 HOW = ("pack", "threads")  # settings of the evaluation that are none of its function
 
-T = TypeVar("T")
 Measure = Callable[[], tuple[float, dict[str, float]]]
 """Gives processor time and what was estimated."""
 
@@ -121,11 +120,9 @@ def rows(cases: list[str], before: Path, rounds: int) -> Iterator[Row]:
             for i, step in enumerate(both):
                 seconds[turn, i], values[i] = step()
         old, new = (np.array(list(each.values())) for each in values)
-        sizes = (
-            dict(zip(("images", "samples"), CASES[case][1:], strict=True)) if case in CASES else {}
-        )
+        _, *sizes = CASES.get(case, (None,))
         yield {
-            "case": case, **sizes,
+            "case": case, **dict(zip(("images", "samples"), sizes, strict=False)),
             "before": np.median(seconds[:, 0]).item(), "after": np.median(seconds[:, 1]).item(),
             "speed": np.median(seconds[:, 0] / seconds[:, 1]).item(),
             "difference": np.abs(new / old - 1).max().item(),

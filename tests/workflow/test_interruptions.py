@@ -31,13 +31,15 @@ def parameters(checkout):
 
 
 def interrupt(checkout, number):
-    """Send a signal twice to Snakemake and its job, after a state was saved; what is printed."""
+    """Send signals to Snakemake and its job, after a state was saved; what is printed."""
     before = saved(checkout)
     process = checkout.start(training=LONG)
     while saved(checkout) == before and process.poll() is None:
         time.sleep(0.05)
-    os.killpg(process.pid, number)
-    os.killpg(process.pid, number)
+    for pause in (0, 0.1, 0.1, 0.1):  # at once, and while they end
+        os.killpg(process.pid, number)
+        os.killpg(process.pid, number)
+        time.sleep(pause)
     text, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "training half/mlp-1: stopped after" in text

@@ -151,16 +151,24 @@ def check_cluster():
         raise WorkflowError(str(error))
 
 
-def handle_sigterm_in_a_thread():
-    """Let SIGTERM end Snakemake at any moment.
+def handle_signals():
+    """Let SIGTERM end Snakemake at any moment, and a second Ctrl-C change nothing.
 
     Snakemake handles SIGTERM in the main thread, with a lock that the main thread may hold. It then
     waits for ever. A thread of its own gets the lock as soon as the main thread lets go of it.
     `threading.Thread` would take locks itself, which the main thread may hold as well.
+    A second Ctrl-C would break off the orderly end that the first one began.
     """
     handler = signal.getsignal(signal.SIGTERM)
     if callable(handler):
         signal.signal(signal.SIGTERM, lambda *told: _thread.start_new_thread(handler, told))
+
+    def interrupt(*told):
+        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.default_int_handler(*told)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def check_made():

@@ -8,7 +8,7 @@ results/demo/figures/fig3.pdf, to the results of the current study.
 # A plain name never shows a result of other settings or inputs. It is removed if its own result is
 # still to come, or failed.
 onstart:
-    handle_sigterm_in_a_thread()
+    handle_signals()
     check_cluster()
     begin()
     about.write(plan, {job.rule.name for job in workflow.dag.targetjobs})

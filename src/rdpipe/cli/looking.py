@@ -13,7 +13,7 @@ from rich.text import Text
 from rdpipe.cli._common import CONFIG, Configfile, console, one_sentence, read_plan, say
 from rdpipe.common.errors import RdpipeError
 from rdpipe.common.names import unknown
-from rdpipe.overview import comparing, forecast, progress, runs, studies, watching
+from rdpipe.overview import comparing, forecast, progress, runs, studies, times, watching
 from rdpipe.overview.forecast import Forecast, in_words, of_bytes, total
 from rdpipe.overview.progress import Look
 from rdpipe.overview.results import Results
@@ -174,9 +174,10 @@ def _say_wall(found: Forecast, machine: Machine) -> None:
         say(f"Times of {', '.join(stages)}: {source}.")
     if forecast.BASES["counted"] in sources:
         say(
-            "Counted times are operations at 60 billion a second for each thread of a CPU, or 10 "
-            "trillion for a GPU, and may be 4 times too long or 6 times too short. They get better "
-            "with the first results."
+            f"Counted times are operations at {times.CPU_SPEED / 1e9:g} billion a second for each "
+            f"thread of a CPU, or {times.GPU_SPEED / 1e12:g} trillion for a GPU, and may be "
+            f"{1 / times.STATED[0]:g} times too long or {times.STATED[1]:g} times too short. They "
+            "get better with the first results."
         )
 
 
